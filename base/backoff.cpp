@@ -1,0 +1,35 @@
+#include "base/backoff.hpp"
+
+#include <algorithm>
+
+namespace keelson {
+
+BackoffState next_backoff(const std::optional<BackoffState>& previous, const BackoffPolicy& policy, SystemTime now) {
+  if (!previous || now - previous->last_update > policy.reset_after) return {policy.initial, now};
+  return {std::min(previous->delay * 2, policy.max), now};
+}
+
+Nanoseconds BackoffTable::fail(const std::string& key, SystemTime now) {
+  const auto it = states_.find(key);
+  const auto next = next_backoff(it == states_.end() ? std::nullopt : std::optional(it->second), policy_, now);
+  states_[key] = next;
+  return next.delay;
+}
+
+std::optional<SystemTime> BackoffTable::blocked_until(const std::string& key, SystemTime since, SystemTime now) const {
+  const auto it = states_.find(key);
+  if (it == states_.end() || now - it->second.last_update > policy_.reset_after) return std::nullopt;
+  const SystemTime until = since + it->second.delay;
+  return until > now ? std::optional(until) : std::nullopt;
+}
+
+Nanoseconds BackoffTable::delay(const std::string& key) const {
+  const auto it = states_.find(key);
+  return it == states_.end() ? Nanoseconds{} : it->second.delay;
+}
+
+void BackoffTable::collect(SystemTime now) {
+  std::erase_if(states_, [&](const auto& entry) { return now - entry.second.last_update > policy_.reset_after; });
+}
+
+}  // namespace keelson

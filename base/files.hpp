@@ -1,0 +1,41 @@
+// Whole files, read with a bound and written so that a kill -9 leaves either the old or the new content. These calls
+// block; run them on the BlockingPool where a slow disk could hurt.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace keelson {
+
+inline constexpr std::size_t kDefaultReadLimit = 16u << 20;
+
+// The file's bytes. A file over `limit` bytes is Errc::resource_exhausted; errors name the path.
+Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit = kDefaultReadLimit);
+
+enum class Durability { durable, volatile_ok };  // volatile_ok skips fsync: for tmpfs and for what is rebuilt at start
+
+// Writes to a temporary file beside `path`, sets `mode`, fsyncs, renames over `path` and fsyncs the folder.
+Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view data, mode_t mode = 0644,
+                               Durability durability = Durability::durable);
+
+// mkdir -p, giving `mode` (umask ignored) to the folders it makes.
+Result<void> make_dirs(const std::filesystem::path& path, mode_t mode = 0755);
+
+// Removes the file; a missing one is success.
+Result<void> remove_file(const std::filesystem::path& path);
+
+// Removes the tree at `path` without ever crossing into another filesystem: a mount below is an error
+// (failed_precondition, naming the mount point) and stays untouched. A missing tree is success.
+Result<void> remove_tree(const std::filesystem::path& path);
+
+// The names in the folder, sorted bytewise; "." and ".." left out.
+Result<std::vector<std::string>> list_dir(const std::filesystem::path& path);
+
+}  // namespace keelson
