@@ -3,8 +3,8 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <chrono>
 
+#include "base/chrono.hpp"
 #include "base/result.hpp"
 
 namespace keelson {
@@ -14,12 +14,6 @@ namespace asio = boost::asio;
 using Executor = asio::any_io_executor;
 template <class T = void>
 using Awaitable = asio::awaitable<T>;
-
-using SteadyTime = std::chrono::steady_clock::time_point;
-using SystemTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
-using Nanoseconds = std::chrono::nanoseconds;
-using Milliseconds = std::chrono::milliseconds;
-using Seconds = std::chrono::seconds;
 
 // Suspends the coroutine for the given time. Throws operation_aborted when the task is cancelled.
 Awaitable<void> sleep_for(Nanoseconds duration);

@@ -1,7 +1,7 @@
 // The time, injectable: decisions take `now` from here, so that a test can set it.
 #pragma once
 
-#include "base/async.hpp"
+#include "base/chrono.hpp"
 
 namespace keelson {
 
