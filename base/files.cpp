@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
+#include <cstdlib>
 #include <memory>
 
 #include "base/unique_fd.hpp"
@@ -47,10 +49,23 @@ Result<void> fill_temp(int fd, std::string_view data, mode_t mode, Durability du
   return {};
 }
 
-// Removes what is in `dirfd`, staying on device `dev`.
-Result<void> remove_children(int dirfd, dev_t dev, const fs::path& path);
+// The id of the mount that `fd` is on. The device number would not do: a bind mount of the same filesystem shares it.
+Result<std::uint64_t> mount_id(int fd, const fs::path& path) {
+  struct statx st {};
+  if (::statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_MNT_ID, &st) != 0) {
+    return errno_error(errno, "stat " + path.string());
+  }
+  if ((st.stx_mask & STATX_MNT_ID) != 0) return st.stx_mnt_id;
+  TRY(const std::string info, read_file("/proc/self/fdinfo/" + std::to_string(fd)));  // kernels before 5.8
+  const auto at = info.find("mnt_id:");
+  if (at == std::string::npos) return make_error(Errc::unimplemented, "no mount id for " + path.string());
+  return std::strtoull(info.c_str() + at + 7, nullptr, 10);
+}
 
-Result<void> remove_entry(int dirfd, const char* name, dev_t dev, const fs::path& path) {
+// Removes what is in `dirfd`, staying on mount `mount`.
+Result<void> remove_children(int dirfd, std::uint64_t mount, const fs::path& path);
+
+Result<void> remove_entry(int dirfd, const char* name, std::uint64_t mount, const fs::path& path) {
   struct stat st {};
   if (::fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
     return errno == ENOENT ? Result<void>() : Result<void>(errno_error(errno, "stat " + path.string()));
@@ -59,21 +74,22 @@ Result<void> remove_entry(int dirfd, const char* name, dev_t dev, const fs::path
     if (::unlinkat(dirfd, name, 0) != 0 && errno != ENOENT) return errno_error(errno, "unlink " + path.string());
     return {};
   }
-  if (st.st_dev != dev) return make_error(Errc::failed_precondition, path.string() + " is a mount point, not removed");
   UniqueFd child(::openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!child) return errno_error(errno, "open " + path.string());
-  CHECK_OK(remove_children(child.get(), dev, path));
+  if (!child) return errno == ENOENT ? Result<void>() : Result<void>(errno_error(errno, "open " + path.string()));
+  TRY(const std::uint64_t on, mount_id(child.get(), path));
+  if (on != mount) return make_error(Errc::failed_precondition, path.string() + " is a mount point, not removed");
+  CHECK_OK(remove_children(child.get(), mount, path));
   if (::unlinkat(dirfd, name, AT_REMOVEDIR) != 0 && errno != ENOENT) return errno_error(errno, "rmdir " + path.string());
   return {};
 }
 
-Result<void> remove_children(int dirfd, dev_t dev, const fs::path& path) {
+Result<void> remove_children(int dirfd, std::uint64_t mount, const fs::path& path) {
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::fdopendir(::dup(dirfd)), ::closedir);
   if (!dir) return errno_error(errno, "read " + path.string());
   while (const dirent* entry = ::readdir(dir.get())) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
-    CHECK_OK(remove_entry(dirfd, entry->d_name, dev, path / name));
+    CHECK_OK(remove_entry(dirfd, entry->d_name, mount, path / name));
   }
   return {};
 }
@@ -134,13 +150,11 @@ Result<void> remove_file(const fs::path& path) {
 }
 
 Result<void> remove_tree(const fs::path& path) {
-  struct stat st {}, parent{};
-  if (::lstat(path.c_str(), &st) != 0) {
-    return errno == ENOENT ? Result<void>() : Result<void>(errno_error(errno, "stat " + path.string()));
-  }
   const fs::path dir = path.parent_path().empty() ? fs::path(".") : path.parent_path();
-  if (::stat(dir.c_str(), &parent) != 0) return errno_error(errno, "stat " + dir.string());
-  return remove_entry(AT_FDCWD, path.c_str(), parent.st_dev, path);
+  UniqueFd parent(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!parent) return errno == ENOENT ? Result<void>() : Result<void>(errno_error(errno, "open " + dir.string()));
+  TRY(const std::uint64_t mount, mount_id(parent.get(), dir));
+  return remove_entry(parent.get(), path.filename().c_str(), mount, path);
 }
 
 Result<std::vector<std::string>> list_dir(const fs::path& path) {

@@ -31,8 +31,9 @@ Result<void> make_dirs(const std::filesystem::path& path, mode_t mode = 0755);
 // Removes the file; a missing one is success.
 Result<void> remove_file(const std::filesystem::path& path);
 
-// Removes the tree at `path` without ever crossing into another filesystem: a mount below is an error
-// (failed_precondition, naming the mount point) and stays untouched. A missing tree is success.
+// Removes the tree at `path` without ever crossing into another mount (a bind mount of the same filesystem included): a
+// mount at or below `path` is an error (failed_precondition, naming the mount point) and stays untouched. A missing tree
+// is success. `path` must not end in a slash.
 Result<void> remove_tree(const std::filesystem::path& path);
 
 // The names in the folder, sorted bytewise; "." and ".." left out.
