@@ -1,0 +1,54 @@
+// VolumeKind: the interface of every kind of volume. Set up, refresh and tear down are coroutines, so a kind may wait for
+// an attachment, call a driver or run a program as well as block in the kernel; what blocks goes through Jobs. Stages
+// below the pod's own mount (attach, device, global mount shared by pods) are the kind's own business inside set_up and
+// tear_down, and so is what it must keep for them; reconstruct() gives it the chance to find that again after a restart.
+//
+// All calls come from the loop's thread. For one pod the manager never runs two calls at a time; for different pods it
+// does. Nothing may be remembered that tear_down needs: the agent may have been killed at any line before, the pod's
+// spec may be gone, and only the disk and the mount table tell what is there.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "base/clock.hpp"
+#include "volumes/jobs.hpp"
+#include "volumes/mounter.hpp"
+#include "volumes/paths.hpp"
+#include "volumes/volume.hpp"
+
+namespace keelson::volumes {
+
+// What kinds share. Held by shared_ptr, because a job that hangs in the kernel outlives its manager.
+struct KindContext {
+  Mounter& mounter;  // lives as long as the process
+  Paths paths;
+  NodeFacts node;
+  const Clock& clock;  // lives as long as the process
+};
+using KindContextPtr = std::shared_ptr<const KindContext>;
+
+class VolumeKind {
+ public:
+  virtual ~VolumeKind() = default;
+
+  // Names the kind and its folders: "kubernetes.io/empty-dir".
+  [[nodiscard]] virtual std::string_view plugin() const = 0;
+
+  // Makes the volume ready for containers. Idempotent: called again after a failure, on each sync, and after a restart
+  // with the volume in any state that an earlier call or a kill -9 left.
+  virtual Awaitable<Result<MountedVolume>> set_up(VolumeRequest request) = 0;
+
+  // Whether content may change while the pod runs (configMap, secret, downwardAPI, projected, csi with republish).
+  [[nodiscard]] virtual bool refreshes() const { return false; }
+  // Brings a volume that is set up in line with its objects as they are now; true when anything was written.
+  virtual Awaitable<Result<bool>> refresh(VolumeRequest request);
+
+  // Unmounts and removes. Idempotent, from what is on disk alone; never deletes what a mount shows.
+  virtual Awaitable<Result<void>> tear_down(VolumeOnDisk volume) = 0;
+
+  // Told once per volume found at start, before any set_up or tear_down of it.
+  virtual Awaitable<Result<void>> reconstruct(VolumeOnDisk volume);
+};
+
+}  // namespace keelson::volumes

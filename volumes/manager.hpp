@@ -1,0 +1,103 @@
+// VolumeManager: sets up the volumes of pods before their containers start, keeps configMap and secret volumes current,
+// and removes everything when the pod is gone. Upstream: pkg/kubelet/volumemanager, without its two 100 ms loops: the
+// pod's worker calls, and calls again after a failure.
+//
+// Lives on the loop's thread. For one pod, one call at a time (its worker); pods do not wait for each other. A call that
+// reaches its timeout returns deadline_exceeded and leaves what hangs running; until that ends, later calls for the same
+// pod wait for it first. Errors carry the reason FailedMount and upstream's event texts.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/backoff.hpp"
+#include "base/blocking_pool.hpp"
+#include "base/clock.hpp"
+#include "base/task_group.hpp"
+#include "volumes/kind.hpp"
+#include "volumes/mounts.hpp"
+#include "volumes/usage.hpp"
+
+namespace keelson::volumes {
+
+inline constexpr std::string_view kFailedMount = "FailedMount";
+inline constexpr Nanoseconds kTearDownTimeout = std::chrono::seconds(120);
+
+// When to try again after a failure: 500 ms, doubling to 2 min 2 s (upstream: goroutinemap/exponentialbackoff).
+// `previous` is the delay before the failed try, absent after the first failure.
+[[nodiscard]] Nanoseconds next_retry(std::optional<Nanoseconds> previous);
+
+class VolumeManager {
+ public:
+  // Comes with emptyDir, hostPath, configMap, secret and local; add_kind() takes more. `pool`, `mounter` and `clock`
+  // must outlive the process' jobs (in practice: the process). `root` is the agent's root dir, e.g. /var/lib/keelson.
+  VolumeManager(const Executor& executor, BlockingPool& pool, Mounter& mounter, const std::filesystem::path& root,
+                NodeFacts node, const Clock& clock);
+  ~VolumeManager();
+
+  // Adds a kind, or replaces the one of the same plugin name. Before start().
+  void add_kind(std::unique_ptr<VolumeKind> kind);
+
+  // Makes the root dir and its pods/ folder, and a shared mount of it. Once, before anything else.
+  Awaitable<Result<void>> start();
+  // Ends what can be ended; jobs that hang in the kernel are left to the process' end.
+  Awaitable<void> stop();
+
+  // Sets up every volume that some container of the pod mounts or maps (other volumes are not even read). Idempotent
+  // and cheap when all is set up. One error for all that failed:
+  //   MountVolume.SetUp failed for volume "x" : configmap "y" not found
+  // and several are joined with "; ". What was set up stays set up.
+  Awaitable<Result<MountedVolumes>> set_up(PodVolumes pod);
+
+  // Rewrites configMap and secret volumes whose object changed; true when anything was written. Call it when an object
+  // that the pod refers to changed, and on every sync. An error leaves the old content.
+  Awaitable<Result<bool>> refresh(PodVolumes pod);
+
+  // Bind mounts the subPaths of a container's volumeMounts (below pods/UID/volume-subpaths) and returns their host paths
+  // for make_mounts(). Call before each start of the container; cheap when there are none. `requests` comes from
+  // sub_path_requests(). Error: failed to prepare subPath for volumeMount "V" of container "C": ...
+  Awaitable<Result<SubPathMounts>> prepare_sub_paths(std::string pod_uid, std::vector<SubPathRequest> requests);
+
+  // Unmounts and removes all volumes of the pod, from what is on disk: pods/UID/{volume-subpaths,volumes,plugins} are
+  // gone afterwards. The pod's containers must be gone. Idempotent; call again after an error.
+  Awaitable<Result<void>> tear_down(std::string pod_uid, Nanoseconds timeout = kTearDownTimeout);
+
+  // What is on disk after a restart, by pod UID: pods that still want their volumes are set up again by their workers
+  // (which adopts what is there), the others are torn down. A UID with an empty list has left-overs other than volumes.
+  Awaitable<Result<std::map<std::string, std::vector<VolumeOnDisk>>>> reconstruct();
+
+  // Bytes and inodes used by each volume of the pod that has a folder below the root dir, by inner name (a claim's: the
+  // PersistentVolume's name).
+  Awaitable<Result<std::map<std::string, VolumeUsage>>> usage(std::string pod_uid);
+
+  [[nodiscard]] const Paths& paths() const { return context_->paths; }
+
+ private:
+  struct PodState;
+  struct Batch;
+  using PodStatePtr = std::shared_ptr<PodState>;
+
+  PodStatePtr pod_state(const std::string& uid);
+  Awaitable<Result<void>> wait_idle(PodStatePtr state, SteadyTime deadline);
+  Awaitable<Result<void>> wait_done(PodStatePtr state, std::shared_ptr<Batch> batch, SteadyTime deadline);
+  Awaitable<void> set_up_one(PodStatePtr state, std::shared_ptr<Batch> batch, VolumeKind& kind, VolumeRequest request);
+  Awaitable<void> refresh_one(PodStatePtr state, std::shared_ptr<Batch> batch, VolumeKind& kind, VolumeRequest request);
+  Awaitable<void> tear_down_all(PodStatePtr state, std::shared_ptr<Batch> batch, std::string uid);
+  Awaitable<void> prepare_all(PodStatePtr state, std::shared_ptr<Batch> batch, std::string uid,
+                              std::vector<SubPathRequest> requests);
+  Awaitable<Result<void>> tear_down_volumes(std::string uid);
+  VolumeKind* find_kind(std::string_view plugin);
+
+  std::shared_ptr<const KindContext> context_;
+  Jobs jobs_;
+  std::map<std::string, std::unique_ptr<VolumeKind>, std::less<>> kinds_;
+  std::map<std::string, PodStatePtr> pods_;
+  TaskGroup tasks_;
+};
+
+}  // namespace keelson::volumes
