@@ -1,25 +1,32 @@
-# gRPC and protobuf from Debian's packages, static by default: 5 MiB less resident than the shared libraries.
-pkg_check_modules(GRPC REQUIRED grpc++ protobuf)
+# gRPC and protobuf from Debian's packages, static by default: 5 MiB less resident than the shared libraries. The unsecure
+# flavour: CRI and gRPC probes know no TLS, and it leaves OpenSSL to those who use it.
+pkg_check_modules(GRPC REQUIRED grpc++_unsecure protobuf)
 add_library(keelson_grpc INTERFACE)
 target_include_directories(keelson_grpc SYSTEM INTERFACE ${GRPC_INCLUDE_DIRS})
 find_program(PROTOC_PROGRAM protoc REQUIRED)
 find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
 if(KEELSON_STATIC_GRPC)
   set(static_libs)
+  set(shared_libs dl rt m z)
   foreach(lib ${GRPC_STATIC_LIBRARIES})
-    find_library(found_${lib} NAMES lib${lib}.a PATHS ${GRPC_STATIC_LIBRARY_DIRS})
-    if(found_${lib})
-      list(APPEND static_libs ${found_${lib}})
-    elseif(NOT lib MATCHES "^(dl|rt|m|pthread)$")
-      list(APPEND static_libs ${lib})
+    if(lib MATCHES "^(dl|rt|m|z|pthread|ssl|crypto|atomic)$")
+      continue()
     endif()
+    find_library(found_${lib} NAMES lib${lib}.a PATHS ${GRPC_STATIC_LIBRARY_DIRS})
+    if(NOT found_${lib})
+      message(FATAL_ERROR "lib${lib}.a is missing; -DKEELSON_STATIC_GRPC=OFF links the shared libraries")
+    endif()
+    list(APPEND static_libs ${found_${lib}})
   endforeach()
-  target_link_libraries(keelson_grpc INTERFACE -Wl,--start-group ${static_libs} -Wl,--end-group dl rt m Threads::Threads)
+  list(REMOVE_DUPLICATES static_libs)
+  target_link_libraries(keelson_grpc INTERFACE
+    -Wl,--start-group ${static_libs} -Wl,--end-group ${shared_libs} Threads::Threads)
 else()
   target_link_libraries(keelson_grpc INTERFACE ${GRPC_LIBRARIES} Threads::Threads)
 endif()
 
-# keelson_proto(TARGET [GRPC] file.proto...): C++ for the .proto files, compiled into TARGET without our warning set.
+# keelson_proto(TARGET [GRPC] file.proto...): C++ for the .proto files, compiled into TARGET without our warning set;
+# included as "FOLDER/NAME.pb.h". GRPC: the generated stubs too; cri/channel.hpp calls by method name and needs none.
 function(keelson_proto target)
   cmake_parse_arguments(ARG "GRPC" "" "" ${ARGN})
   set(out ${CMAKE_BINARY_DIR}/generated)

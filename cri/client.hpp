@@ -22,13 +22,14 @@ Result<std::string> parse_endpoint(const std::string& endpoint);
 
 class Client final : public RuntimeService, public ImageService {
  public:
-  // Connects in the background and goes on trying, 100 ms to 3 s apart. A call made meanwhile fails at once with
+  // Connects with the first call. While that fails, tries are 100 ms to 3 s apart and calls in between fail at once with
   // unavailable: "runtime is not reachable at unix://...: REASON". Errors: as parse_endpoint.
   static Result<std::unique_ptr<Client>> create(Executor executor, const std::string& endpoint);
   ~Client() override;
 
-  // Called on the loop when the connection is made or lost; also once soon after this for the state at that time.
-  // Calls are cut off (unavailable) when it is lost, and streams end.
+  // Called on the loop when a call shows that the connection is made or lost, so first with the first call. A running
+  // EventStream always has one open, or tries: it hears of both at once. When it is lost, calls on their way fail with
+  // unavailable and streams end.
   using ConnectionHandler = std::function<void(bool connected)>;
   void on_connection_change(ConnectionHandler handler);
   [[nodiscard]] bool connected() const;

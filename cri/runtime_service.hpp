@@ -17,15 +17,21 @@ namespace keelson::cri {
 
 namespace v1 = ::runtime::v1;
 
-// The kubelet's deadline for the RPC: 2 min; RunPodSandbox 4 min; StopContainer and CheckpointContainer 2 min + the
-// request's timeout; ExecSync the same, and none when the request has none; PullImage none.
+// The kubelet's deadline for the RPC: 2 min; RunPodSandbox 4 min; StopContainer and ExecSync 2 min + the request's
+// timeout (ExecSync: none when that is 0); CheckpointContainer the larger of the two; PullImage none.
 inline constexpr Milliseconds kDefaultTimeout{-1};
 inline constexpr Milliseconds kNoTimeout{0};
 
-// Deadlines behind kDefaultTimeout, for those whose request decides.
+// What kDefaultTimeout means for a request; kNoTimeout for none.
+template <class Request>
+[[nodiscard]] Milliseconds default_timeout(const Request&) {
+  return std::chrono::minutes(2);
+}
+[[nodiscard]] Milliseconds default_timeout(const v1::RunPodSandboxRequest& request);
 [[nodiscard]] Milliseconds default_timeout(const v1::StopContainerRequest& request);
 [[nodiscard]] Milliseconds default_timeout(const v1::CheckpointContainerRequest& request);
 [[nodiscard]] Milliseconds default_timeout(const v1::ExecSyncRequest& request);
+[[nodiscard]] Milliseconds default_timeout(const v1::PullImageRequest& request);
 
 #define KEELSON_CRI_RPC(method, Rpc) \
   virtual Awaitable<Result<v1::Rpc##Response>> method(v1::Rpc##Request request, Milliseconds timeout = kDefaultTimeout)
