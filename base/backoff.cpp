@@ -4,9 +4,17 @@
 
 namespace keelson {
 
-BackoffState next_backoff(const std::optional<BackoffState>& previous, const BackoffPolicy& policy, SystemTime now) {
-  if (!previous || now - previous->last_update > policy.reset_after) return {policy.initial, now};
+BackoffState next_backoff(const std::optional<BackoffState>& previous, const BackoffPolicy& policy, SystemTime now,
+                          std::optional<SystemTime> event) {
+  if (!previous || event.value_or(now) - previous->last_update > policy.reset_after) return {policy.initial, now};
   return {std::min(previous->delay * 2, policy.max), now};
+}
+
+std::optional<SystemTime> blocked_until(const std::optional<BackoffState>& state, const BackoffPolicy& policy,
+                                        SystemTime event, SystemTime now) {
+  if (!state || event - state->last_update > policy.reset_after) return std::nullopt;
+  const SystemTime until = event + state->delay;
+  return until > now ? std::optional(until) : std::nullopt;
 }
 
 Nanoseconds BackoffTable::fail(const std::string& key, SystemTime now) {
@@ -16,16 +24,10 @@ Nanoseconds BackoffTable::fail(const std::string& key, SystemTime now) {
   return next.delay;
 }
 
-std::optional<SystemTime> BackoffTable::blocked_until(const std::string& key, SystemTime since, SystemTime now) const {
+std::optional<SystemTime> BackoffTable::blocked_until(const std::string& key, SystemTime now) const {
   const auto it = states_.find(key);
-  if (it == states_.end() || now - it->second.last_update > policy_.reset_after) return std::nullopt;
-  const SystemTime until = since + it->second.delay;
-  return until > now ? std::optional(until) : std::nullopt;
-}
-
-Nanoseconds BackoffTable::delay(const std::string& key) const {
-  const auto it = states_.find(key);
-  return it == states_.end() ? Nanoseconds{} : it->second.delay;
+  if (it == states_.end()) return std::nullopt;
+  return keelson::blocked_until(it->second, policy_, it->second.last_update, now);
 }
 
 void BackoffTable::collect(SystemTime now) {

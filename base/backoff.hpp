@@ -21,9 +21,14 @@ struct BackoffState {
   SystemTime last_update{};
 };
 
-// The state after one more failure at `now`.
+// The state after one more failure at `now`. `event` is when what failed began to fail (a container's finishedAt): a
+// previous state older than the policy's reset_after at that moment is forgotten. None: `now`.
 [[nodiscard]] BackoffState next_backoff(const std::optional<BackoffState>& previous, const BackoffPolicy& policy,
-                                        SystemTime now);
+                                        SystemTime now, std::optional<SystemTime> event = std::nullopt);
+
+// Until when a try is barred, counted from `event`; nothing when it may be made at `now`.
+[[nodiscard]] std::optional<SystemTime> blocked_until(const std::optional<BackoffState>& state,
+                                                      const BackoffPolicy& policy, SystemTime event, SystemTime now);
 
 // Backoff by key, for the few places that count failures of many things.
 class BackoffTable {
@@ -32,9 +37,8 @@ class BackoffTable {
 
   // Records a failure at `now` and returns the delay that follows it.
   Nanoseconds fail(const std::string& key, SystemTime now);
-  // When the key may be tried again, or nothing when it may be now. `since` is what the delay counts from.
-  [[nodiscard]] std::optional<SystemTime> blocked_until(const std::string& key, SystemTime since, SystemTime now) const;
-  [[nodiscard]] Nanoseconds delay(const std::string& key) const;
+  // When the key may be tried again, or nothing when it may be now; the delay counts from the last failure.
+  [[nodiscard]] std::optional<SystemTime> blocked_until(const std::string& key, SystemTime now) const;
   void reset(const std::string& key) { states_.erase(key); }
   // Forgets keys that have been quiet for the policy's reset_after.
   void collect(SystemTime now);

@@ -29,10 +29,15 @@ if(KEELSON_SANITIZE)
   target_link_options(keelson_options INTERFACE -fsanitize=${KEELSON_SANITIZE})
 endif()
 
-# keelson_library(NAME [DEPS lib...]): static library from every .cpp of the current folder.
+# keelson_library(NAME [DEPS lib...] [DIRS folder...] [EXCLUDE file...]): static library from every .cpp of the current
+# folder, and of the sub-folders named.
 function(keelson_library name)
-  cmake_parse_arguments(ARG "" "" "DEPS;EXCLUDE" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+  cmake_parse_arguments(ARG "" "" "DEPS;DIRS;EXCLUDE" ${ARGN})
+  set(patterns *.cpp)
+  foreach(dir ${ARG_DIRS})
+    list(APPEND patterns ${dir}/*.cpp)
+  endforeach()
+  file(GLOB sources CONFIGURE_DEPENDS ${patterns})
   foreach(file ${ARG_EXCLUDE})
     list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${file})
   endforeach()

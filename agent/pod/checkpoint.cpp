@@ -1,0 +1,76 @@
+#include "agent/pod/checkpoint.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "base/files.hpp"
+#include "base/log.hpp"
+#include "kube/codec.hpp"
+
+namespace keelson::agent {
+namespace {
+
+using Json = nlohmann::json;
+
+Json encode_backoff(const std::map<std::string, BackoffState>& backoff) {
+  Json out = Json::object();
+  for (const auto& [name, state] : backoff) {
+    out[name] = {{"delayNanos", state.delay.count()}, {"lastUpdateNanos", state.last_update.time_since_epoch().count()}};
+  }
+  return out;
+}
+
+std::map<std::string, BackoffState> decode_backoff(const Json& json) {
+  std::map<std::string, BackoffState> out;
+  for (const auto& [name, state] : json.items()) {
+    out[name] = {Nanoseconds(state.at("delayNanos").get<std::int64_t>()),
+                 SystemTime(Nanoseconds(state.at("lastUpdateNanos").get<std::int64_t>()))};
+  }
+  return out;
+}
+
+std::filesystem::path file_in(const std::filesystem::path& pod_dir) { return pod_dir / "keelson.json"; }
+
+}  // namespace
+
+std::string encode_checkpoint(const Checkpoint& checkpoint) {
+  const Json json = {{"version", 1},
+                     {"namespace", checkpoint.ns},
+                     {"name", checkpoint.name},
+                     {"status", kube::encode(checkpoint.status)},
+                     {"backoff", encode_backoff(checkpoint.backoff)}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<Checkpoint> decode_checkpoint(const std::string& text) {
+  try {
+    const Json json = Json::parse(text);
+    Checkpoint out;
+    out.ns = json.at("namespace").get<std::string>();
+    out.name = json.at("name").get<std::string>();
+    TRY(out.status, kube::decode<kube::PodStatus>(json.at("status")));
+    out.backoff = decode_backoff(json.at("backoff"));
+    return out;
+  } catch (const Json::exception& e) {
+    return make_error(Errc::invalid_argument, e.what());
+  }
+}
+
+std::optional<Checkpoint> load_checkpoint(const std::filesystem::path& pod_dir) {
+  const auto text = read_file(file_in(pod_dir));
+  if (!text) {
+    if (text.error().code != Errc::not_found) log_warn("pod checkpoint not readable", {{"error", text.error()}});
+    return std::nullopt;
+  }
+  auto checkpoint = decode_checkpoint(*text);
+  if (!checkpoint) {
+    log_warn("pod checkpoint not readable", {{"file", file_in(pod_dir).string()}, {"error", checkpoint.error()}});
+    return std::nullopt;
+  }
+  return std::move(*checkpoint);
+}
+
+Result<void> store_checkpoint(const std::filesystem::path& pod_dir, const Checkpoint& checkpoint) {
+  return write_file_atomic(file_in(pod_dir), encode_checkpoint(checkpoint), 0600, Durability::volatile_ok);
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,38 @@
+// From what the runtime says of a pod to the PodStatus that the API shows, as a pure function. After upstream's
+// generateAPIPodStatus and getPhase (pkg/kubelet/kubelet_pods.go) and pkg/kubelet/status/generate.go.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "agent/pod/plan.hpp"
+#include "kube/pod_status.hpp"
+
+namespace keelson::agent {
+
+struct StatusInput {
+  const kube::Pod& pod;
+  const PodObservation& observed;
+  const ProbeFactsMap& probes;
+  const std::map<std::string, Waiting>& waiting;  // start failures and backoffs, by container name
+  const kube::PodStatus& previous;                // what was last published: start time, transition times, lastState
+  const std::vector<std::string>& host_ips;       // of this node, primary first
+  const std::string& runtime_name;                // the scheme of container IDs, e.g. "containerd"
+  SystemTime now;
+  bool stopping = false;  // the pod is being deleted or stopped
+};
+
+[[nodiscard]] kube::PodStatus make_status(const StatusInput& input);
+
+// A status for a pod that was refused: phase Failed with reason and message.
+[[nodiscard]] kube::PodStatus rejected_status(const kube::Pod& pod, const std::string& reason,
+                                              const std::string& message, SystemTime now);
+
+// Succeeded or Failed: a phase that never changes back.
+[[nodiscard]] bool is_terminal_phase(const std::string& phase);
+
+// Whether the Ready condition is True.
+[[nodiscard]] bool is_ready(const kube::PodStatus& status);
+
+}  // namespace keelson::agent

@@ -1,0 +1,160 @@
+// PodWorker: from running to gone. Every step can be repeated, so an error or a kill -9 anywhere only means that it is
+// done again. After upstream's SyncTerminatingPod and SyncTerminatedPod (pkg/kubelet/kubelet.go).
+#include <algorithm>
+#include <filesystem>
+
+#include "agent/pod/observer.hpp"
+#include "agent/pod/status.hpp"
+#include "agent/pod/worker.hpp"
+#include "agent/spec/cgroup_name.hpp"
+#include "agent/spec/names.hpp"
+#include "base/files.hpp"
+#include "base/log.hpp"
+#include "base/task_group.hpp"
+
+namespace keelson::agent {
+namespace {
+
+// Upstream gives a container at least this long, however short the grace is (minimumGracePeriodInSeconds).
+constexpr std::int64_t kMinimumGrace = 2;
+
+bool is_gone(const Error& error) { return error.code == Errc::not_found; }
+
+// The pod's folders and log links: what is left on disk once its volumes are gone.
+Result<void> remove_files(const spec::NodeFacts& facts, const kube::Pod& pod, const PodObservation& observed) {
+  for (const auto& c : observed.containers) {
+    CHECK_OK(remove_file(spec::container_log_link(facts, pod, c.name, c.id)));
+  }
+  CHECK_OK(remove_tree(spec::pod_log_dir(facts, pod)));
+  return remove_tree(spec::pod_dir(facts, pod.metadata.uid));
+}
+
+}  // namespace
+
+Awaitable<void> PodWorker::stop_one(StopContainer container, std::int64_t grace,
+                                    std::shared_ptr<Result<void>> out) {
+  const auto* spec = find_container(container.name);
+  const auto seconds = std::max(container.grace_seconds.value_or(grace), kMinimumGrace);
+  StepTimer timer(journal(), "container " + container.name, "stop", ctx_.clock);
+  if (spec != nullptr && !container.message.empty()) {
+    journal().event(EntryKind::normal, "container " + container.name, "Killing", container.message);
+  }
+  cri::v1::StopContainerRequest request;
+  request.set_container_id(container.id);
+  request.set_timeout(seconds);
+  const auto stopped = co_await ctx_.runtime.stop_container(std::move(request));
+  const bool ok = stopped || is_gone(stopped.error());
+  timer.finish(ok ? "" : stopped.error().message);
+  if (!ok) {
+    journal().wait("container " + container.name, "its end", stopped.error().message, "the runtime cannot stop it");
+    *out = stopped.error();
+  }
+}
+
+Awaitable<Result<void>> PodWorker::stop_containers(std::vector<StopContainer> containers, std::int64_t grace) {
+  const auto result = std::make_shared<Result<void>>();
+  TaskGroup stops(ctx_.executor);
+  for (auto& c : containers) stops.spawn("stop " + c.name, stop_one(std::move(c), grace, result));
+  co_await stops.join();
+  co_return *result;
+}
+
+Awaitable<Result<void>> PodWorker::stop_everything(std::int64_t grace) {
+  std::vector<StopContainer> stops;
+  for (const auto& c : observed_.containers) {
+    if (c.state == RunState::running || c.state == RunState::unknown) {
+      stops.push_back({c.id, c.name, "Stopping container " + c.name, {}});
+    }
+  }
+  CO_CHECK_OK(co_await stop_containers(std::move(stops), grace));
+  look_at_all_ = true;
+  for (auto& sandbox : observed_.sandboxes) {
+    if (sandbox.released) continue;
+    StepTimer timer(journal(), "pod", "stop sandbox", ctx_.clock);
+    cri::v1::StopPodSandboxRequest request;
+    request.set_pod_sandbox_id(sandbox.id);
+    const auto stopped = co_await ctx_.runtime.stop_pod_sandbox(std::move(request));
+    const bool ok = stopped || is_gone(stopped.error());
+    timer.finish(ok ? "" : stopped.error().message);
+    if (!ok) {
+      journal().event(EntryKind::warning, "pod", "FailedKillPod", "error killing pod: " + stopped.error().message);
+      journal().wait("pod", "the end of its sandbox", stopped.error().message, "the runtime or a CNI plugin cannot let go of it");
+      co_return stopped.error();
+    }
+    sandbox.released = true;
+    sandbox.ready = false;
+  }
+  retries_.reset("stop");
+  failures_.erase("sandbox stop");
+  journal().clear_wait("pod");
+  co_return Result<void>();
+}
+
+// A pod that ran to its end: its volumes go, its containers stay for their logs until the pod is removed.
+Awaitable<void> PodWorker::finish() {
+  if (blocked("volumes")) co_return;
+  ctx_.probes.remove(uid());
+  const auto down = co_await ctx_.volumes.tear_down(uid());
+  if (!down) {
+    journal().wait("volumes", "their removal", down.error().message, "something still uses a volume of the pod");
+    fail("volumes", {}, retries_.fail("volumes", ctx_.clock.now()));
+    co_return;
+  }
+  failures_.clear();
+  journal().clear_waits();
+  volumes_ready_ = false;
+  finished_ = true;
+  publish(Plan{});
+  journal().event(EntryKind::normal, "pod", status_->phase, "every container has ended");
+}
+
+Awaitable<Result<void>> PodWorker::remove_everything() {
+  ctx_.probes.remove(uid());
+  for (const auto& sandbox : observed_.sandboxes) {
+    cri::v1::RemovePodSandboxRequest request;
+    request.set_pod_sandbox_id(sandbox.id);
+    const auto removed = co_await ctx_.runtime.remove_pod_sandbox(std::move(request));
+    if (!removed && !is_gone(removed.error())) co_return removed.error().context("remove sandbox");
+  }
+  CO_CHECK_OK(co_await ctx_.volumes.tear_down(uid()));
+  struct Rest {
+    spec::NodeFacts facts;
+    std::shared_ptr<const kube::Pod> pod;
+    PodObservation observed;
+    spec::Cgroups cgroups;
+  };
+  Rest rest{ctx_.facts, pod_, observed_, ctx_.cgroups};
+  auto work = [rest = std::move(rest)]() mutable -> Result<void> {
+    for (const auto qos : {spec::Qos::guaranteed, spec::Qos::burstable, spec::Qos::best_effort}) {
+      CHECK_OK(rest.cgroups.remove_pod(spec::pod_cgroup(rest.facts.cgroup_root, qos, rest.pod->metadata.uid)));
+    }
+    return remove_files(rest.facts, *rest.pod, rest.observed);
+  };
+  co_return co_await ctx_.pool.run(std::move(work));
+}
+
+Awaitable<void> PodWorker::stop_and_remove() {
+  const auto grace = stop_grace_.value_or(pod_->spec.termination_grace_period_seconds.value_or(30));
+  failures_.clear();
+  journal().clear_waits();
+  update_probes();
+  publish(Plan{});
+  look_at_all_ = true;
+  for (;;) {
+    auto done = co_await look();
+    if (done) done = co_await stop_everything(grace);
+    if (done) {
+      done = co_await look();
+      if (done) publish(Plan{});
+    }
+    if (done) done = co_await remove_everything();
+    if (done) co_return;
+    const auto delay = retries_.fail("stop", ctx_.clock.now());
+    log_warn("pod not removed yet", {{"pod", key()}, {"error", done.error()}});
+    journal().wait("pod", "its removal", done.error().message, "the agent tries again by itself", ctx_.clock.now() + delay);
+    look_at_all_ = true;
+    co_await wake_.wait_until(ctx_.clock.steady_now() + std::chrono::duration_cast<SteadyTime::duration>(delay));
+  }
+}
+
+}  // namespace keelson::agent

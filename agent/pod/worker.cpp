@@ -1,0 +1,303 @@
+#include "agent/pod/worker.hpp"
+
+#include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include "agent/pod/observer.hpp"
+#include "agent/pod/status.hpp"
+#include "agent/spec/names.hpp"
+#include "agent/spec/resources.hpp"
+#include "base/files.hpp"
+#include "base/log.hpp"
+
+namespace keelson::agent {
+namespace {
+
+constexpr BackoffPolicy kRetryPolicy{Milliseconds(500), Seconds(10), Seconds(120)};
+
+kube::PodStatus initial_status(const std::optional<Checkpoint>& checkpoint) {
+  return checkpoint ? checkpoint->status : kube::PodStatus{};
+}
+
+const kube::ContainerStatus* status_of(const kube::PodStatus& status, const std::string& name) {
+  for (const auto* list : {&status.container_statuses, &status.init_container_statuses}) {
+    const auto it = std::find_if(list->begin(), list->end(), [&](const auto& s) { return s.name == name; });
+    if (it != list->end()) return &*it;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+PodWorker::PodWorker(PodContext& context, std::shared_ptr<const kube::Pod> pod, std::optional<Checkpoint> checkpoint,
+                     bool known_absent)
+    : ctx_(context),
+      pod_(std::move(pod)),
+      status_(std::make_shared<const kube::PodStatus>(initial_status(checkpoint))),
+      objects_(std::make_shared<const kube::ObjectSet>()),
+      retries_(kRetryPolicy),
+      wake_(context.executor),
+      stop_requested_(context.executor),
+      look_at_all_(!known_absent),
+      hosts_written_(!known_absent) {
+  if (checkpoint) backoff_ = std::move(checkpoint->backoff);
+}
+
+void PodWorker::update(std::shared_ptr<const kube::Pod> pod) {
+  pod_ = std::move(pod);
+  failures_.clear();
+  objects_stale_ = true;
+  wake_.notify();
+}
+
+void PodWorker::stop(std::optional<std::int64_t> grace) {
+  if (!stopping_ || (grace && (!stop_grace_ || *grace < *stop_grace_))) stop_grace_ = grace;
+  stopping_ = true;
+  stop_requested_.notify();
+  wake_.notify();
+}
+
+void PodWorker::runtime_changed(const std::string& id) {
+  if (id.empty()) {
+    look_at_all_ = true;
+  } else {
+    look_at_.insert(id);
+  }
+  wake_.notify();
+}
+
+void PodWorker::objects_changed() {
+  objects_stale_ = true;
+  failures_.clear();
+  wake_.notify();
+}
+
+void PodWorker::reconcile(const std::map<std::string, RunState>& containers, const std::map<std::string, bool>& sandboxes) {
+  bool differs = containers.size() != observed_.containers.size() || sandboxes.size() != observed_.sandboxes.size();
+  for (const auto& c : observed_.containers) {
+    const auto it = containers.find(c.id);
+    differs = differs || it == containers.end() || it->second != c.state;
+  }
+  for (const auto& s : observed_.sandboxes) {
+    const auto it = sandboxes.find(s.id);
+    differs = differs || it == sandboxes.end() || it->second != s.ready;
+  }
+  if (differs) runtime_changed("");
+}
+
+std::vector<std::string> PodWorker::pod_ips() const {
+  if (pod_->spec.host_network) return ctx_.facts.ips;
+  return observed_.sandboxes.empty() ? std::vector<std::string>() : observed_.sandboxes.front().ips;
+}
+
+const kube::Container* PodWorker::find_container(const std::string& name) const {
+  for (const auto* list : {&pod_->spec.containers, &pod_->spec.init_containers}) {
+    const auto it = std::find_if(list->begin(), list->end(), [&](const auto& c) { return c.name == name; });
+    if (it != list->end()) return &*it;
+  }
+  return nullptr;
+}
+
+void PodWorker::fail(const std::string& object, Waiting waiting, Nanoseconds retry_after) {
+  failures_[object] = {std::move(waiting), ctx_.clock.now() + retry_after};
+}
+
+bool PodWorker::blocked(const std::string& object) const {
+  const auto it = failures_.find(object);
+  return it != failures_.end() && it->second.retry_at > ctx_.clock.now();
+}
+
+Awaitable<void> PodWorker::run() {
+  using boost::asio::experimental::awaitable_operators::operator||;
+  if (!stopping_) co_await (sync_until_stopped() || stop_requested_.wait());
+  permit_.release();
+  co_await stop_and_remove();
+}
+
+Awaitable<void> PodWorker::sync_until_stopped() {
+  for (;;) {
+    bool again = false;
+    try {
+      again = co_await round();
+    } catch (const boost::system::system_error&) {
+      look_at_all_ = true;  // cancelled midway: what was under way is unknown
+      throw;
+    }
+    if (again) continue;
+    permit_.release();
+    if (checkpoint_stale_) co_await save_checkpoint();
+    co_await wake_.wait_until(wake_deadline());
+  }
+}
+
+std::optional<SteadyTime> PodWorker::wake_deadline() const {
+  std::optional<SystemTime> next = plan_wake_;
+  for (const auto& [object, failure] : failures_) {
+    if (!next || failure.retry_at < *next) next = failure.retry_at;
+  }
+  if (!next) return std::nullopt;
+  const auto in = std::max(*next - ctx_.clock.now(), Nanoseconds(0));
+  return ctx_.clock.steady_now() + std::chrono::duration_cast<SteadyTime::duration>(in) + Milliseconds(1);
+}
+
+// One turn: look, plan, act. True when something was done, so that it is worth another look at once.
+Awaitable<bool> PodWorker::round() {
+  const auto looked = co_await look();
+  if (!looked) {
+    log_warn("pod not readable from the runtime", {{"pod", key()}, {"error", looked.error()}});
+    journal().wait("pod", "the runtime's answer", looked.error().message, "is the container runtime running?");
+    fail("runtime", {}, Seconds(2));
+    look_at_all_ = true;
+    co_return false;
+  }
+  failures_.erase("runtime");
+  co_await refresh_objects();
+  update_probes();
+  const auto facts = probe_facts();
+  auto next = plan({*pod_, observed_, facts, backoff_, restart_policy_, ctx_.clock.now()});
+  publish(next);
+  plan_wake_ = next.wake_at;
+  co_return co_await perform(std::move(next));
+}
+
+Awaitable<Result<void>> PodWorker::look() {
+  if (look_at_all_ || !look_at_.empty()) {
+    look_at_all_ = false;
+    look_at_.clear();
+    auto seen = co_await observe_pod(ctx_.runtime, ctx_.pool, uid(), observed_);
+    if (!seen) co_return seen.error();
+    observed_ = std::move(*seen);
+    for (const auto& c : observed_.containers) ctx_.learn_id(c.id, uid());
+    for (const auto& s : observed_.sandboxes) ctx_.learn_id(s.id, uid());
+  }
+  co_return Result<void>();
+}
+
+void PodWorker::update_probes() {
+  probes::PodProbes update;
+  update.pod = pod_;
+  const auto ips = pod_ips();
+  if (!ips.empty()) update.pod_ip = ips.front();
+  update.terminating = stopping_;
+  const auto add = [&](const kube::Container& c) {
+    const auto* seen = observed_.find(c.name);
+    if (seen == nullptr) return;
+    probes::ObservedContainer o{.name = c.name, .id = seen->id, .running = seen->state == RunState::running,
+                                .started_at = seen->started_at, .was_started = {}, .was_ready = {}};
+    const auto* before = status_of(*status_, c.name);
+    if (before != nullptr && before->container_id.ends_with("/" + seen->id) && before->state.running) {
+      o.was_started = before->started;
+      o.was_ready = before->ready;
+    }
+    update.containers.push_back(std::move(o));
+  };
+  for (const auto& c : pod_->spec.containers) add(c);
+  for (const auto& c : pod_->spec.init_containers) {
+    if (spec::is_sidecar(c)) add(c);
+  }
+  ctx_.probes.update(std::move(update));
+}
+
+ProbeFactsMap PodWorker::probe_facts() const {
+  ProbeFactsMap out;
+  const auto add = [&](const kube::Container& c) {
+    out[c.name] = {.started = ctx_.probes.started(uid(), c.name),
+                   .ready = ctx_.probes.ready(uid(), c.name),
+                   .liveness_failure = ctx_.probes.liveness_failure(uid(), c.name),
+                   .startup_failure = ctx_.probes.startup_failure(uid(), c.name)};
+  };
+  for (const auto& c : pod_->spec.containers) add(c);
+  for (const auto& c : pod_->spec.init_containers) {
+    if (spec::is_sidecar(c)) add(c);
+  }
+  return out;
+}
+
+void PodWorker::publish(const Plan& plan) {
+  std::map<std::string, Waiting> waiting = plan.waiting;
+  for (const auto& [object, failure] : failures_) {
+    if (find_container(object) != nullptr) waiting.emplace(object, failure.waiting);
+  }
+  const auto facts = probe_facts();
+  auto status = make_status({*pod_, observed_, facts, waiting, *status_, ctx_.facts.ips, ctx_.runtime_name,
+                             ctx_.clock.now(), stopping_});
+  for (const auto& [name, wait] : plan.waiting) {
+    journal().event(EntryKind::warning, "container " + name, "BackOff",
+                    "Back-off restarting failed container " + name + " in pod " + spec::pod_description(*pod_));
+    const auto* before = status_of(status, name);
+    const auto& last = before != nullptr ? before->last_state.terminated : std::nullopt;
+    journal().wait("container " + name, wait.reason, wait.message,
+                   last ? "it exited with code " + std::to_string(last->exit_code) + " (" + last->reason +
+                              "): see `keelson logs`" + (last->message.empty() ? "" : "; it said: " + last->message)
+                        : "see `keelson logs`",
+                   plan.wake_at);
+  }
+  for (const auto& c : status.container_statuses) {
+    if (c.state.running) journal().clear_wait("container " + c.name);
+  }
+  if (status == *status_) return;
+  status_ = std::make_shared<const kube::PodStatus>(std::move(status));
+  checkpoint_stale_ = true;
+  ctx_.publish(uid(), status_);
+}
+
+Awaitable<bool> PodWorker::perform(Plan next) {
+  if (next.stop_pod) {
+    if (blocked("sandbox stop")) co_return false;
+    const auto grace = pod_->spec.termination_grace_period_seconds.value_or(30);
+    const auto stopped = co_await stop_everything(grace);
+    if (!stopped) fail("sandbox stop", {}, retries_.fail("stop", ctx_.clock.now()));
+    co_return stopped.has_value();
+  }
+  if (next.finished) {
+    if (!finished_) co_await finish();
+    co_return false;
+  }
+  bool acted = false;
+  if (!next.stop.empty()) {
+    const auto stopped = co_await stop_containers(next.stop, pod_->spec.termination_grace_period_seconds.value_or(30));
+    if (!stopped) fail("container stop", {}, Seconds(2));
+    look_at_all_ = true;
+    co_return stopped.has_value();
+  }
+  for (const auto& id : next.remove) {
+    cri::v1::RemoveContainerRequest request;
+    request.set_container_id(id);
+    const auto removed = co_await ctx_.runtime.remove_container(std::move(request));
+    if (!removed) log_warn("container not removed", {{"pod", key()}, {"container", id}, {"error", removed.error()}});
+    look_at_all_ = true;
+  }
+  for (const auto& id : next.remove_sandboxes) {
+    cri::v1::RemovePodSandboxRequest request;
+    request.set_pod_sandbox_id(id);
+    const auto removed = co_await ctx_.runtime.remove_pod_sandbox(std::move(request));
+    if (!removed) log_warn("sandbox not removed", {{"pod", key()}, {"sandbox", id}, {"error", removed.error()}});
+    look_at_all_ = true;
+  }
+  if (next.create_sandbox) co_return blocked("sandbox") ? false : co_await start_sandbox(next.sandbox_attempt);
+  if (!volumes_ready_) {
+    const bool ready = co_await set_up_volumes();
+    if (!ready) co_return false;
+  }
+  for (auto& start : next.start) {
+    if (blocked(start.name)) continue;
+    const bool init = start.init;
+    const bool started = co_await start_container(std::move(start));
+    acted = acted || started;
+    if (init && !started) break;
+  }
+  co_return acted;
+}
+
+Awaitable<void> PodWorker::save_checkpoint() {
+  checkpoint_stale_ = false;
+  Checkpoint checkpoint{pod_->metadata.ns, pod_->metadata.name, *status_, backoff_};
+  auto write = [dir = spec::pod_dir(ctx_.facts, uid()), checkpoint = std::move(checkpoint)]() -> Result<void> {
+    if (auto made = make_dirs(dir, 0750); !made) return made;
+    return store_checkpoint(dir, checkpoint);
+  };
+  const auto stored = co_await ctx_.pool.run(std::move(write));
+  if (!stored) log_warn("pod checkpoint not written", {{"pod", key()}, {"error", stored.error()}});
+}
+
+}  // namespace keelson::agent

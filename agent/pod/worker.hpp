@@ -1,0 +1,123 @@
+// One pod's worker: a coroutine that sleeps until something about its pod changed, asks plan() what to do, does it, and
+// sleeps again. Every failure of the pod ends here and becomes status, journal and a later try.
+//
+// Lives on the loop's thread; made and owned by the PodManager. Life: run() syncs until stop() is called, then stops the
+// pod, removes everything of it, and returns.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "agent/pod/checkpoint.hpp"
+#include "agent/pod/context.hpp"
+#include "agent/pod/plan.hpp"
+#include "base/notifier.hpp"
+
+namespace keelson::agent {
+
+class PodWorker {
+ public:
+  // `checkpoint`: what an earlier agent left of this pod. `known_absent`: the runtime has nothing of it, so the first
+  // look is saved.
+  PodWorker(PodContext& context, std::shared_ptr<const kube::Pod> pod, std::optional<Checkpoint> checkpoint,
+            bool known_absent);
+
+  // Returns when the pod is stopped and removed; ends early, leaving everything as it is, when its task is cancelled.
+  Awaitable<void> run();
+
+  // The pod's desired state changed (same UID).
+  void update(std::shared_ptr<const kube::Pod> pod);
+  // Stop the pod and remove it. `grace`: none = the pod's own.
+  void stop(std::optional<std::int64_t> grace);
+  // The runtime told of this container or sandbox, or (empty) anything may have changed.
+  void runtime_changed(const std::string& id);
+  // An object that the pod refers to changed: failures for want of it are tried again now, volumes are refreshed.
+  void objects_changed();
+  // A probe's verdict changed.
+  void probe_changed() { wake_.notify(); }
+  // Compares with what a list of the whole runtime shows, and looks closer only where they differ.
+  void reconcile(const std::map<std::string, RunState>& containers, const std::map<std::string, bool>& sandboxes);
+
+  [[nodiscard]] const std::shared_ptr<const kube::Pod>& pod() const { return pod_; }
+  [[nodiscard]] const std::shared_ptr<const kube::PodStatus>& status() const { return status_; }
+  [[nodiscard]] const PodObservation& observation() const { return observed_; }
+  [[nodiscard]] bool stopping() const { return stopping_; }
+
+ private:
+  // A container, or the pod's sandbox or volumes ("" as the key), could not be started.
+  struct Failure {
+    Waiting waiting;
+    SystemTime retry_at{};
+  };
+
+  // worker.cpp: the loop.
+  Awaitable<void> sync_until_stopped();
+  Awaitable<bool> round();
+  Awaitable<Result<void>> look();
+  void update_probes();
+  [[nodiscard]] ProbeFactsMap probe_facts() const;
+  void publish(const Plan& plan);
+  Awaitable<bool> perform(Plan plan);
+  Awaitable<void> save_checkpoint();
+  [[nodiscard]] std::optional<SteadyTime> wake_deadline() const;
+  void fail(const std::string& object, Waiting waiting, Nanoseconds retry_after);
+  [[nodiscard]] bool blocked(const std::string& object) const;
+
+  // start_pod.cpp: what has to be there before a container.
+  Awaitable<bool> start_sandbox(std::uint32_t attempt);
+  Awaitable<Result<void>> prepare_node();
+  Awaitable<Result<void>> write_hosts_file();
+  Awaitable<bool> set_up_volumes();
+  Awaitable<Result<SandboxObservation>> run_sandbox(std::uint32_t attempt);
+  Awaitable<void> refresh_objects();
+
+  // start_container.cpp
+  Awaitable<bool> start_container(StartContainer start);
+  Awaitable<Result<std::string>> create_container(const kube::Container& container, const StartContainer& start,
+                                                  const ImageFacts& image);
+  Awaitable<Result<void>> run_container(const StartContainer& start, std::string id);
+  void container_failed(const std::string& name, const Error& error, std::string_view default_reason);
+
+  // stop_pod.cpp
+  Awaitable<Result<void>> stop_containers(std::vector<StopContainer> containers, std::int64_t grace);
+  Awaitable<void> stop_one(StopContainer container, std::int64_t grace, std::shared_ptr<Result<void>> out);
+  Awaitable<Result<void>> stop_everything(std::int64_t grace);
+  Awaitable<Result<void>> remove_everything();
+  Awaitable<void> stop_and_remove();
+  Awaitable<void> finish();
+
+  [[nodiscard]] const std::string& uid() const { return pod_->metadata.uid; }
+  [[nodiscard]] std::string key() const { return kube::object_key(pod_->metadata); }
+  [[nodiscard]] PodJournal& journal() { return ctx_.journal.pod(key()); }
+  [[nodiscard]] std::vector<std::string> pod_ips() const;
+  [[nodiscard]] const kube::Container* find_container(const std::string& name) const;
+
+  PodContext& ctx_;
+  std::shared_ptr<const kube::Pod> pod_;
+  std::shared_ptr<const kube::PodStatus> status_;
+  std::shared_ptr<const kube::ObjectSet> objects_;
+  PodObservation observed_;
+  volumes::MountedVolumes mounted_;
+  std::map<std::string, BackoffState> backoff_;
+  std::map<std::string, Failure> failures_;
+  BackoffPolicy restart_policy_;
+  BackoffTable retries_;  // of the sandbox and the volumes
+  std::optional<SystemTime> plan_wake_;
+  Semaphore::Permit permit_;  // held while the pod starts
+  Notifier wake_;
+  Notifier stop_requested_;
+  std::optional<std::int64_t> stop_grace_;
+  bool stopping_ = false;
+  bool look_at_all_ = true;
+  std::set<std::string> look_at_;
+  bool objects_stale_ = true;
+  bool volumes_ready_ = false;
+  bool checkpoint_stale_ = false;
+  bool finished_ = false;
+  bool hosts_written_ = false;  // of the present sandbox
+};
+
+}  // namespace keelson::agent
