@@ -1,0 +1,109 @@
+"""kill -9 of the agent at random moments while pods come, change and go: nothing restarts, nothing is left.
+
+KEELSON_SEED repeats a run; the seed is part of every failure's output. The `node` fixture proves at the end that no
+container, address, mount, namespace, rule, cgroup or folder remains.
+"""
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from harness.manifests import config_map, deployment, mount, pod, service, testapp
+from harness.node import container_status, is_ready, restarts
+
+KILLS = 20
+SEED = int(os.environ.get("KEELSON_SEED", str(time.time_ns() % 1_000_000)))
+
+
+def churned(name: str, version: int) -> dict:
+    return pod(name, testapp("--print", f"version {version}", "--http", 8080, volumeMounts=[mount("c", "/c"), mount("m", "/m")]),
+               labels={"app": "churn"}, volumes=[{"name": "c", "configMap": {"name": "conf"}}, {"name": "m", "emptyDir": {"medium": "Memory"}}])
+
+
+class Churn:
+    """Random edits of the manifest folder; `wanted` is what it says now."""
+
+    def __init__(self, node, dice: random.Random):
+        self.node, self.dice, self.wanted, self.next = node, dice, {}, 0
+
+    def step(self) -> None:
+        kind = self.dice.choice(["add", "add", "change", "remove"] if self.wanted else ["add"])
+        if kind == "add" and len(self.wanted) < 8:
+            self.next += 1
+            self._write(f"churn-{self.next}")
+        elif kind == "change":
+            self._write(self.dice.choice(list(self.wanted)))
+        elif self.wanted:
+            name = self.dice.choice(list(self.wanted))
+            del self.wanted[name]
+            self.node.remove(f"{name}.yaml")
+
+    def _write(self, name: str) -> None:
+        self.wanted[name] = self.wanted.get(name, 0) + 1
+        self.node.apply(f"{name}.yaml", churned(name, self.wanted[name]))
+
+    def settled(self) -> bool:
+        pods = {name: found for name, found in self.node.pods().items() if name.startswith("churn-")}
+        return pods.keys() == self.wanted.keys() and all(map(is_ready, pods.values())) and all(
+            self.node.logs(name).strip() == f"version {version}" for name, version in self.wanted.items())
+
+
+@pytest.mark.runtimes("1.6", "2.2")
+def test_twenty_kills_under_churn(node):
+    dice = random.Random(SEED)
+    node.apply("conf.yaml", config_map("conf", k="v"))
+    node.apply("still.yaml", deployment("still", 3, testapp("--http", 8080, livenessProbe={
+        "httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1})), service("still", {"port": 80, "targetPort": 8080}))
+    node.wait_for(lambda: len(node.pods()) == 3 and all(map(is_ready, node.pods().values())), 30, "three pods that must not notice")
+    still = {name: container_status(found)["containerID"] for name, found in node.pods().items()}
+    churn = Churn(node, dice)
+    for round_number in range(KILLS):
+        for _ in range(dice.randint(1, 3)):
+            churn.step()
+        time.sleep(dice.uniform(0, 0.6))
+        assert node.agent.running(), f"ended by itself in round {round_number}, seed {SEED}:\n{node.agent.log_text()[-3000:]}"
+        node.agent.kill()
+        node.agent.start()
+    node.wait_for(churn.settled, 90, f"the pods that the folder asks for, seed {SEED}: {churn.wanted}")
+    pods = node.pods()
+    assert {name: container_status(pods[name])["containerID"] for name in still} == still, f"seed {SEED}"
+    assert [name for name in still if restarts(pods[name])] == [], f"restarted, seed {SEED}"
+    address = node.services()["still"]["spec"]["clusterIP"]
+    assert node.fetch(f"http://{address}/hostname").stdout.strip() in still
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.06, 0.1, 0.2, 0.4])
+def test_killed_while_pods_start(node, delay):
+    node.apply("conf.yaml", config_map("conf", k="v"))
+    node.apply("all.yaml", *[churned(f"churn-{i}", 1) for i in range(6)])
+    time.sleep(delay)
+    node.agent.kill()
+    node.agent.start()
+    node.wait_ready(*[f"churn-{i}" for i in range(6)], timeout=40)
+    node.wait_for(lambda: len(node.containerd.running_tasks()) == 12, what="one sandbox and one container for each pod, no more")
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.1, 0.3])
+def test_killed_while_pods_end(node, delay):
+    node.apply("conf.yaml", config_map("conf", k="v"))
+    node.apply("all.yaml", *[churned(f"churn-{i}", 1) for i in range(4)])
+    node.wait_ready(*[f"churn-{i}" for i in range(4)], timeout=40)
+    node.remove("all.yaml")
+    time.sleep(delay)
+    node.agent.kill()
+    node.agent.start()
+    node.wait_gone(*[f"churn-{i}" for i in range(4)])
+
+
+def test_terminated_while_pods_start_ends_in_time(node):
+    """SIGTERM is obeyed at once, also with sandboxes in the making; the next start finishes them."""
+    node.apply("conf.yaml", config_map("conf", k="v"))
+    node.apply("all.yaml", *[churned(f"churn-{i}", 1) for i in range(6)])
+    time.sleep(0.1)
+    start = time.monotonic()
+    assert node.agent.process.stop(signal.SIGTERM) == 0
+    assert time.monotonic() - start < 10
+    node.agent.start()
+    node.wait_ready(*[f"churn-{i}" for i in range(6)], timeout=40)

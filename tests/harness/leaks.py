@@ -1,0 +1,58 @@
+"""What a node must not keep after its pods are gone, looked up at the kernel and the runtime and not at the agent."""
+import os
+import pathlib
+
+from .process import Timeout, wait_for
+from .runtime import mounts_below
+
+
+class Leaks:
+    def __init__(self, node):
+        self.node = node
+
+    def after_drain(self) -> list[str]:
+        """With the agent running and no manifest left: nothing of a pod may be there. Given a moment, then final."""
+        try:
+            wait_for(lambda: not self._of_pods(), 10, every=0.2)
+        except Timeout:
+            pass
+        return self._of_pods()
+
+    def after_cleanup(self) -> list[str]:
+        """With the agent ended and `keelson cleanup` done: no rule and no mount may be there."""
+        rules = [line for table in ("nat", "filter", "mangle") for line in self.node.rules(table).splitlines()
+                 if line.startswith((":KUBE-", "-A KUBE-")) or "-j KUBE-" in line]
+        return [f"rule after cleanup: {line}" for line in rules[:5]] + [
+            f"mount after cleanup: {path}" for path in mounts_below(self.node.folder)]
+
+    def _of_pods(self) -> list[str]:
+        node = self.node
+        found = [f"container in the runtime: {name}" for name in node.containerd.containers()]
+        found += [f"network namespace: {path}" for path in node.containerd.namespaces()]
+        found += [f"mount: {path}" for path in mounts_below(node.root / "pods")]
+        found += [f"pod folder: {path}" for path in self._list(node.root / "pods")]
+        found += [f"address kept: {path}" for path in node.ipam.glob("*/*")
+                  if path.name != "lock" and not path.name.startswith("last_reserved_ip")]
+        found += [f"interface: {line.split(':')[1].strip()}" for line in self._links() if "veth" in line.split("@")[0]]
+        found += [f"rule: {line}" for line in node.rules("nat").splitlines()
+                  if line.startswith((":KUBE-SVC-", ":KUBE-SEP-", ":KUBE-EXT-", ":CNI-DN-"))]
+        return found + self._of_uids()
+
+    def _of_uids(self) -> list[str]:
+        """Log folders, log links and cgroups are in places shared by the machine; only those of our pods count."""
+        found = []
+        for uid in self.node.uids:
+            found += [f"log folder: {path}" for path in pathlib.Path("/var/log/pods").glob(f"*_{uid}")]
+            for pattern in (f"*/kubepods/pod{uid}", f"*/kubepods/*/pod{uid}", f"kubepods/pod{uid}", f"kubepods/*/pod{uid}"):
+                found += [f"cgroup: {path}" for path in pathlib.Path("/sys/fs/cgroup").glob(pattern)]
+            for link in self._list(pathlib.Path("/var/log/containers")):
+                if link.is_symlink() and uid in os.readlink(link):
+                    found.append(f"log link: {link}")
+        return found
+
+    def _links(self) -> list[str]:
+        return self.node.network.run("ip", "-o", "link").stdout.splitlines()
+
+    @staticmethod
+    def _list(folder: pathlib.Path) -> list[pathlib.Path]:
+        return sorted(folder.iterdir()) if folder.is_dir() else []

@@ -1,0 +1,75 @@
+"""Requests and limits as they end in cgroup v1 files, per QoS class; oom_score_adj; the kernel's OOM kill."""
+import pathlib
+
+import pytest
+
+from harness.manifests import pod, shell, testapp
+from harness.node import container_status
+
+CGROUP = pathlib.Path("/sys/fs/cgroup")
+pytestmark = pytest.mark.skipif(not (CGROUP / "memory").is_dir(), reason="reads cgroup v1 files")
+
+
+def sized(limits: dict | None = None, requests: dict | None = None, name: str = "app", **fields) -> dict:
+    resources = {key: value for key, value in (("limits", limits), ("requests", requests)) if value}
+    return shell("sleep 600", name=name, resources=resources, **fields)
+
+
+def read(controller: str, path: str, file: str) -> int:
+    return int((CGROUP / controller / path / file).read_text())
+
+
+def paths_of(found: dict, qos: str) -> tuple[str, str]:
+    """Cgroup of the pod and of its only container."""
+    parent = f"kubepods/{qos}/pod{found['metadata']['uid']}".replace("//", "/")
+    return parent, f"{parent}/{container_status(found)['containerID'].removeprefix('containerd://')}"
+
+
+def test_guaranteed(node):
+    node.apply("g.yaml", pod("g", sized({"cpu": "500m", "memory": "64Mi"})))
+    [found] = node.wait_ready("g")
+    assert found["status"]["qosClass"] == "Guaranteed"
+    for path in paths_of(found, ""):
+        assert read("memory", path, "memory.limit_in_bytes") == 64 << 20
+        assert read("cpu", path, "cpu.shares") == 512
+        assert (read("cpu", path, "cpu.cfs_quota_us"), read("cpu", path, "cpu.cfs_period_us")) == (50000, 100000)
+
+
+def test_burstable(node):
+    node.apply("b.yaml", pod("b", sized({"memory": "128Mi"}, {"cpu": "250m", "memory": "32Mi"})))
+    [found] = node.wait_ready("b")
+    assert found["status"]["qosClass"] == "Burstable"
+    parent, container = paths_of(found, "burstable")
+    assert read("memory", container, "memory.limit_in_bytes") == 128 << 20 == read("memory", parent, "memory.limit_in_bytes")
+    assert read("cpu", container, "cpu.shares") == 256 == read("cpu", parent, "cpu.shares")
+    assert read("cpu", container, "cpu.cfs_quota_us") == -1 == read("cpu", parent, "cpu.cfs_quota_us")
+    pid = node.containerd.running_tasks()[container.rsplit("/", 1)[1]]
+    total = int(open("/proc/meminfo").read().split()[1]) * 1024
+    assert abs(int(open(f"/proc/{pid}/oom_score_adj").read()) - (1000 - 1000 * (32 << 20) // total)) <= 1
+
+
+def test_best_effort(node):
+    node.apply("e.yaml", pod("e", sized()))
+    [found] = node.wait_ready("e")
+    assert found["status"]["qosClass"] == "BestEffort"
+    parent, container = paths_of(found, "besteffort")
+    assert read("cpu", parent, "cpu.shares") == 2 == read("cpu", container, "cpu.shares")
+    pid = node.containerd.running_tasks()[container.rsplit("/", 1)[1]]
+    assert open(f"/proc/{pid}/oom_score_adj").read().strip() == "1000"
+
+
+def test_cgroups_go_with_the_pod(node):
+    node.apply("g.yaml", pod("g", sized({"cpu": "100m", "memory": "64Mi"})))
+    [found] = node.wait_ready("g")
+    folder = CGROUP / "memory" / paths_of(found, "")[0]
+    assert folder.is_dir()
+    node.remove("g.yaml")
+    node.wait_gone("g")
+    node.wait_for(lambda: not folder.exists(), what="the pod's cgroup is removed")
+
+
+def test_memory_limit_kills_and_says_so(node):
+    node.apply("oom.yaml", pod("oom", testapp("--sleep", 0.3, "--alloc", 200, "--sleep", 60, resources={"limits": {"memory": "32Mi"}}),
+                               restartPolicy="Never"))
+    done = container_status(node.wait_phase("oom", "Failed"))["state"]["terminated"]
+    assert (done["reason"], done["exitCode"]) == ("OOMKilled", 137)

@@ -1,0 +1,183 @@
+"""Services through real iptables and real pods: ClusterIP, NodePort, UDP, affinity, no endpoint, hairpin, masquerade."""
+import ipaddress
+import re
+
+import pytest
+
+from harness.manifests import deployment, pod, service, testapp
+from harness.netns import CLIENT_IP, NODE_IP
+from harness.node import SERVICE_CIDR, is_ready
+
+SERVER = testapp("--http", 8080, "--tcp", 7000, "--udp", 7001, ports=[{"name": "web", "containerPort": 8080}])
+
+
+def backends(node, count: int, app: str = "web") -> list[dict]:
+    node.apply("pods.yaml", deployment(app, count, SERVER))
+    return node.wait_for(lambda: (pods := list(node.pods().values())) and len(pods) == count and all(map(is_ready, pods)) and pods,
+                         30, f"{count} pods")
+
+
+def address(node, name: str = "web") -> str:
+    return node.wait_for(lambda: node.services()[name]["spec"].get("clusterIP"), what=f"cluster IP of {name}")
+
+
+def seen(node, url: str, times: int = 16, **options) -> set[str]:
+    return {node.fetch(url, **options).stdout.strip() for _ in range(times)}
+
+
+@pytest.mark.runtimes("1.6", "2.2")
+def test_cluster_ip_and_node_port_reach_every_pod(node):
+    names = {found["metadata"]["name"] for found in backends(node, 2)}
+    node.apply("svc.yaml", service("web", {"port": 80, "targetPort": "web", "nodePort": 30081}, type="NodePort"))
+    ip = address(node)
+    assert ipaddress.ip_address(ip) in ipaddress.ip_network(SERVICE_CIDR)
+    node.wait_for(lambda: seen(node, f"http://{ip}/hostname") == names, what="both pods answer through the ClusterIP")
+    assert seen(node, f"http://{NODE_IP}:30081/hostname") == names, "NodePort from the node"
+    assert seen(node, f"http://{NODE_IP}:30081/hostname", outside=True) == names, "NodePort from beyond the node"
+    assert seen(node, f"http://{ip}/hostname", outside=True) == names, "ClusterIP from beyond the node"
+    table = node.cli("get", "services").stdout
+    assert "web" in table and ip in table and "80:30081/TCP" in table
+
+
+def test_node_port_is_allocated_and_stays(node):
+    backends(node, 1)
+    node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}, type="NodePort"))
+    ip = address(node)
+    port = node.services()["web"]["spec"]["ports"][0]["nodePort"]
+    assert 30000 <= port <= 32767
+    node.agent.stop()
+    node.agent.start()
+    found = node.services()["web"]["spec"]
+    assert (found["clusterIP"], found["ports"][0]["nodePort"]) == (ip, port)
+
+
+def test_named_ports_and_protocols(node):
+    backends(node, 1)
+    node.apply("svc.yaml", service("web", {"name": "http", "port": 80, "targetPort": "web"}, {"name": "echo", "port": 7, "targetPort": 7000},
+                                   {"name": "udp", "port": 7, "targetPort": 7001, "protocol": "UDP"}))
+    ip = address(node)
+    node.wait_for(lambda: node.fetch(f"http://{ip}/hostname").stdout.startswith("web-"), what="the first port")
+    assert "hello" in node.dial("tcp", ip, 7).stdout and "hello" in node.dial("udp", ip, 7).stdout
+
+
+def test_udp_follows_a_replaced_pod(node):
+    """A stale conntrack entry would send the same client to the pod that is gone."""
+    node.apply("one.yaml", pod("one", SERVER, labels={"app": "web"}))
+    node.apply("svc.yaml", service("web", {"port": 7, "targetPort": 7001, "protocol": "UDP", "nodePort": 30082}, type="NodePort"))
+    node.wait_ready("one")
+    address(node)
+    node.wait_for(lambda: node.dial("udp", NODE_IP, 30082, outside=True).stdout.startswith("one "), what="the first pod answers")
+    node.apply("two.yaml", pod("two", SERVER, labels={"app": "web"}))
+    node.wait_ready("two")
+    node.remove("one.yaml")
+    node.wait_gone("one")
+    node.wait_for(lambda: node.dial("udp", NODE_IP, 30082, outside=True).stdout.startswith("two "), 8, "the second pod answers")
+
+
+def test_session_affinity_keeps_a_client_at_one_pod(node):
+    backends(node, 3)
+    node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}, sessionAffinity="ClientIP"))
+    ip = address(node)
+    node.wait_for(lambda: node.fetch(f"http://{ip}/hostname"), what="the Service answers")
+    assert len(seen(node, f"http://{ip}/hostname")) == 1
+
+
+def test_service_without_endpoints_rejects_at_once(node):
+    node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080, "nodePort": 30083}, type="NodePort"))
+    ip = address(node)
+    node.wait_for(lambda: "has no endpoints" in node.rules("filter"), what="the reject rule")
+    for url in (f"http://{ip}/", f"http://{NODE_IP}:30083/"):
+        refused = node.fetch(url, outside=True, check=False)
+        assert refused.returncode == 7, f"refused at once, not timed out (curl 28): {refused.stderr}"
+    backends(node, 1)
+    node.wait_for(lambda: node.fetch(f"http://{ip}/hostname"), what="the Service answers when it has a pod")
+
+
+def test_pod_reaches_itself_through_its_service(node):
+    [web] = backends(node, 1)
+    node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
+    ip = address(node)
+    name = web["metadata"]["name"]
+    node.wait_for(lambda: node.exec(name, "wget", "-T2", "-qO-", f"http://{ip}/hostname").stdout.strip() == name, what="hairpin")
+    client = node.exec(name, "wget", "-T2", "-qO-", f"http://{ip}/client").stdout
+    assert not client.startswith(web["status"]["podIP"]), "hairpin traffic is masqueraded"
+
+
+def test_source_address_is_kept_inside_and_masqueraded_from_outside(node):
+    [web] = backends(node, 1)
+    node.apply("client.yaml", pod("client"))
+    node.wait_ready("client")
+    node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080, "nodePort": 30084}, type="NodePort"))
+    ip = address(node)
+    node.wait_for(lambda: node.fetch(f"http://{ip}/client"), what="the Service answers")
+    inside = node.exec("client", "wget", "-qO-", f"http://{ip}/client").stdout
+    assert inside.startswith(node.pod("client")["status"]["podIP"] + ":"), "a pod keeps its address"
+    outside = node.fetch(f"http://{NODE_IP}:30084/client", outside=True).stdout
+    assert not outside.startswith(CLIENT_IP), "externalTrafficPolicy Cluster masquerades"
+
+
+def test_rules_have_the_names_that_others_know(node):
+    """Chain names are a hash of namespace/name:port and protocol, as upstream makes them (reference/proxy.md 5)."""
+    import base64
+    import hashlib
+    [web] = backends(node, 1)
+    node.apply("svc.yaml", service("web", {"name": "http", "port": 80, "targetPort": 8080}))
+    address(node)
+
+    def chain(prefix: str, text: str) -> str:
+        return prefix + base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()[:16]
+    node.wait_for(lambda: chain("KUBE-SVC-", "default/web:httptcp") in node.rules(), what="the Service's chain")
+    rules = node.rules()
+    assert chain("KUBE-SEP-", f"default/web:httptcp{web['status']['podIP']}:8080") in rules
+    for chains in ("PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES", ":KUBE-MARK-MASQ", ":KUBE-POSTROUTING", ":KUBE-NODEPORTS"):
+        assert chains in rules
+
+
+def test_foreign_rules_are_left_alone(node):
+    node.network.run("iptables", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "--dport", "9", "-j", "RETURN")
+    try:
+        backends(node, 1)
+        node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
+        ip = address(node)
+        node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
+        assert re.search(r"-A PREROUTING -p tcp .*--dport 9 -j RETURN", node.rules())
+    finally:
+        node.network.run("iptables", "-t", "nat", "-D", "PREROUTING", "-p", "tcp", "--dport", "9", "-j", "RETURN")
+
+
+def test_flushed_rules_come_back(node):
+    backends(node, 1)
+    node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
+    ip = address(node)
+    node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
+    node.network.run("iptables", "-t", "nat", "-F")
+    node.wait_for(lambda: node.fetch(f"http://{ip}/"), 65, "the rules are written again")
+
+
+def test_removed_service_and_removed_pods_leave_no_rule(node):
+    backends(node, 2)
+    node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
+    ip = address(node)
+    node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
+    node.remove("svc.yaml")
+    node.wait_for(lambda: "KUBE-SVC-" not in node.rules() and ip not in node.rules() + node.rules("filter"), what="no rule of the Service")
+    assert len(node.pods()) == 2
+
+
+def test_headless_and_external_name_have_no_rules(node):
+    backends(node, 1)
+    node.apply("svc.yaml", service("none", {"port": 80, "targetPort": 8080}, clusterIP="None", selector={"app": "web"}),
+               {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "ext"}, "spec": {"type": "ExternalName", "externalName": "example.org"}},
+               service("web", {"port": 80, "targetPort": 8080}))
+    address(node)
+    node.wait_for(lambda: "default/web" in node.rules(), what="the ordinary Service's rules")
+    assert "default/none" not in node.rules() and "default/ext" not in node.rules()
+
+
+def test_explicit_cluster_ip_and_clash(node):
+    wanted = "10.97.1.2"
+    node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}, clusterIP=wanted))
+    assert address(node) == wanted
+    node.apply("z-clash.yaml", service("clash", {"port": 80}, clusterIP=wanted))
+    node.wait_for(lambda: wanted in node.agent.log_text() and "clash" in node.agent.log_text(), what="the log names the clash")
+    assert address(node) == wanted
