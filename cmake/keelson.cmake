@@ -15,9 +15,11 @@ find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(OpenSSL REQUIRED)
 
+set(CMAKE_OPTIMIZE_DEPENDENCIES ON)  # objects of a library do not wait for the libraries below it
 add_library(keelson_options INTERFACE)
 target_include_directories(keelson_options INTERFACE ${CMAKE_SOURCE_DIR})
-target_compile_options(keelson_options INTERFACE -Wall -Wextra -Werror -fno-plt -ffunction-sections -fdata-sections)
+target_compile_options(keelson_options INTERFACE -Wall -Wextra -Wno-missing-field-initializers -Werror
+  -fno-plt -ffunction-sections -fdata-sections)
 target_compile_definitions(keelson_options INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_EPOLL_WAIT_ERRORS
   BOOST_BEAST_SEPARATE_COMPILATION KEELSON_VERSION="${PROJECT_VERSION}")
