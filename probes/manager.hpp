@@ -7,7 +7,6 @@
 // Follows kl/prober/{prober_manager,worker,prober}.go of upstream; the deliberate differences are in README.md.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -18,29 +17,11 @@
 
 #include "base/async.hpp"
 #include "base/clock.hpp"
-#include "kube/pod.hpp"
 #include "probes/exec_probe.hpp"
+#include "probes/observed.hpp"
 #include "probes/threshold.hpp"
 
 namespace keelson::probes {
-
-// One container as the agent last observed it in the runtime.
-struct ObservedContainer {
-  std::string name;
-  std::string id;  // of the newest instance; empty: never created
-  bool running = false;
-  SystemTime started_at{};  // of that instance; read only while running
-  // For an instance that runs since before the agent: what the pod's status said of it. Kept until the first new result.
-  std::optional<bool> was_started;
-  std::optional<bool> was_ready;
-};
-
-struct PodProbes {
-  std::shared_ptr<const kube::Pod> pod;  // the probes are read from its spec: containers and sidecars
-  std::string pod_ip;                    // the node's IP with hostNetwork; empty: not known yet, network probes wait
-  bool terminating = false;              // liveness and startup probes end as successful, readiness goes on
-  std::vector<ObservedContainer> containers;  // any order; one that is not listed counts as not created
-};
 
 struct ProbeCallbacks {
   // Runs a command in a container (CRI ExecSync); see exec_probe.hpp.
