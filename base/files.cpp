@@ -49,19 +49,6 @@ Result<void> fill_temp(int fd, std::string_view data, mode_t mode, Durability du
   return {};
 }
 
-// The id of the mount that `fd` is on. The device number would not do: a bind mount of the same filesystem shares it.
-Result<std::uint64_t> mount_id(int fd, const fs::path& path) {
-  struct statx st {};
-  if (::statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_MNT_ID, &st) != 0) {
-    return errno_error(errno, "stat " + path.string());
-  }
-  if ((st.stx_mask & STATX_MNT_ID) != 0) return st.stx_mnt_id;
-  TRY(const std::string info, read_file("/proc/self/fdinfo/" + std::to_string(fd)));  // kernels before 5.8
-  const auto at = info.find("mnt_id:");
-  if (at == std::string::npos) return make_error(Errc::unimplemented, "no mount id for " + path.string());
-  return std::strtoull(info.c_str() + at + 7, nullptr, 10);
-}
-
 // Removes what is in `dirfd`, staying on mount `mount`.
 Result<void> remove_children(int dirfd, std::uint64_t mount, const fs::path& path);
 
@@ -95,6 +82,18 @@ Result<void> remove_children(int dirfd, std::uint64_t mount, const fs::path& pat
 }
 
 }  // namespace
+
+Result<std::uint64_t> mount_id(int fd, const fs::path& path) {
+  struct statx st {};
+  if (::statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_MNT_ID, &st) != 0) {
+    return errno_error(errno, "stat " + path.string());
+  }
+  if ((st.stx_mask & STATX_MNT_ID) != 0) return st.stx_mnt_id;
+  TRY(const std::string info, read_file("/proc/self/fdinfo/" + std::to_string(fd)));  // kernels before 5.8
+  const auto at = info.find("mnt_id:");
+  if (at == std::string::npos) return make_error(Errc::unimplemented, "no mount id for " + path.string());
+  return std::strtoull(info.c_str() + at + 7, nullptr, 10);
+}
 
 Result<std::string> read_file(const fs::path& path, std::size_t limit) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

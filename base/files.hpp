@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -30,6 +31,10 @@ Result<void> make_dirs(const std::filesystem::path& path, mode_t mode = 0755);
 
 // Removes the file; a missing one is success.
 Result<void> remove_file(const std::filesystem::path& path);
+
+// The id of the mount that `fd` (O_PATH will do) is on. Tells bind mounts of one filesystem apart, which the device
+// number does not. `path` is for the error's text.
+Result<std::uint64_t> mount_id(int fd, const std::filesystem::path& path);
 
 // Removes the tree at `path` without ever crossing into another mount (a bind mount of the same filesystem included): a
 // mount at or below `path` is an error (failed_precondition, naming the mount point) and stays untouched. A missing tree

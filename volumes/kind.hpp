@@ -28,6 +28,12 @@ struct KindContext {
 };
 using KindContextPtr = std::shared_ptr<const KindContext>;
 
+inline constexpr std::string_view kEmptyDirPlugin = "kubernetes.io/empty-dir";
+inline constexpr std::string_view kHostPathPlugin = "kubernetes.io/host-path";
+inline constexpr std::string_view kConfigMapPlugin = "kubernetes.io/configmap";
+inline constexpr std::string_view kSecretPlugin = "kubernetes.io/secret";
+inline constexpr std::string_view kLocalPlugin = "kubernetes.io/local-volume";
+
 class VolumeKind {
  public:
   virtual ~VolumeKind() = default;

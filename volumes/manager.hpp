@@ -80,23 +80,27 @@ class VolumeManager {
  private:
   struct PodState;
   struct Batch;
+  class Token;
   using PodStatePtr = std::shared_ptr<PodState>;
+  using BatchPtr = std::shared_ptr<Batch>;
 
   PodStatePtr pod_state(const std::string& uid);
+  // Waits until nothing of an earlier call runs for the pod.
   Awaitable<Result<void>> wait_idle(PodStatePtr state, SteadyTime deadline);
-  Awaitable<Result<void>> wait_done(PodStatePtr state, std::shared_ptr<Batch> batch, SteadyTime deadline);
-  Awaitable<void> set_up_one(PodStatePtr state, std::shared_ptr<Batch> batch, VolumeKind& kind, VolumeRequest request);
-  Awaitable<void> refresh_one(PodStatePtr state, std::shared_ptr<Batch> batch, VolumeKind& kind, VolumeRequest request);
-  Awaitable<void> tear_down_all(PodStatePtr state, std::shared_ptr<Batch> batch, std::string uid);
-  Awaitable<void> prepare_all(PodStatePtr state, std::shared_ptr<Batch> batch, std::string uid,
-                              std::vector<SubPathRequest> requests);
+  // Waits until every operation of the batch has ended; the error of one that ended abnormally.
+  Awaitable<Result<void>> wait_done(PodStatePtr state, BatchPtr batch, SteadyTime deadline);
+  // The operations: each records its outcome in the batch that its token belongs to.
+  Awaitable<void> set_up_one(std::unique_ptr<Token> token, VolumeKind* kind, VolumeRequest request);
+  Awaitable<void> refresh_one(std::unique_ptr<Token> token, VolumeKind* kind, VolumeRequest request);
+  Awaitable<void> prepare_one(std::unique_ptr<Token> token, std::string uid, SubPathRequest request);
+  Awaitable<void> tear_down_all(std::unique_ptr<Token> token, std::string uid);
   Awaitable<Result<void>> tear_down_volumes(std::string uid);
   VolumeKind* find_kind(std::string_view plugin);
 
   std::shared_ptr<const KindContext> context_;
   Jobs jobs_;
   std::map<std::string, std::unique_ptr<VolumeKind>, std::less<>> kinds_;
-  std::map<std::string, PodStatePtr> pods_;
+  std::map<std::string, PodStatePtr> pods_;  // of pods with something set up, or something running
   TaskGroup tasks_;
 };
 

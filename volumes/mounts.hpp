@@ -51,7 +51,7 @@ using SubPathMounts = std::map<std::size_t, std::string>;
 using ExpandSubPath = std::function<Result<std::string>(const std::string&)>;
 
 // The container's subPath and subPathExpr mounts, checked: relative, without "..".
-// Errors: subPath `P` must not be an absolute path; unable to provision SubPath `P`: must not contain '..'.
+// Errors: error SubPath `P` must not be an absolute path; unable to provision SubPath `P`: must not contain '..'.
 Result<std::vector<SubPathRequest>> sub_path_requests(const kube::Container& container, const MountedVolumes& volumes,
                                                       const ExpandSubPath& expand);
 
