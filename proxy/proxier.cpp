@@ -1,0 +1,299 @@
+#include "proxy/proxier.hpp"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "base/log.hpp"
+#include "base/strings.hpp"
+#include "kube/endpoint_slice.hpp"
+#include "kube/service.hpp"
+#include "proxy/model_input.hpp"
+#include "proxy/sysctls.hpp"
+
+namespace keelson::proxy {
+namespace {
+
+constexpr std::size_t kLargeCluster = 1000;       // endpoints; above it endpoint rules go without comments, as upstream
+constexpr unsigned kRandomFullySince = 1 * 10000 + 6 * 100 + 2;
+constexpr Nanoseconds kFirstRetry = std::chrono::seconds(1);
+
+void log_problems(const std::vector<std::string>& problems) {
+  for (const std::string& text : problems) log_warn("ignored a part of an object", {{"problem", text}});
+}
+
+}  // namespace
+
+Proxier::Proxier(const Executor& executor, ProxyConfig config, std::string node_name, std::vector<IpAddress> node_ips,
+                 const Clock& clock, IptablesRunner& iptables, ConntrackCleaner& conntrack)
+    : config_(std::move(config)),
+      node_name_(std::move(node_name)),
+      node_ips_(std::move(node_ips)),
+      clock_(clock),
+      iptables_(iptables),
+      conntrack_(conntrack),
+      wake_(executor) {}
+
+void Proxier::changed() {
+  if (synced()) wake_.notify();
+}
+
+void Proxier::set_service(const kube::Service& service) {
+  ServiceInput input = read_service(service, model_.names());
+  log_problems(input.problems);
+  model_.apply_service(kube::object_key(service.metadata), std::move(input.spec));
+  changed();
+}
+
+void Proxier::remove_service(const std::string& key) {
+  model_.apply_service(key, nullptr);
+  changed();
+}
+
+void Proxier::set_slice(const kube::EndpointSlice& slice) {
+  SliceInput input = read_endpoint_slice(slice, node_name_, model_.names());
+  log_problems(input.problems);
+  const std::string key = kube::object_key(slice.metadata);
+  if (input.slice) {
+    model_.apply_endpoint_slice(key, input.service, std::move(*input.slice));
+  } else {
+    model_.remove_endpoint_slice(key);
+  }
+  changed();
+}
+
+void Proxier::remove_slice(const std::string& key) {
+  model_.remove_endpoint_slice(key);
+  changed();
+}
+
+void Proxier::set_zone(const std::string& zone) {
+  if (!model_.set_zone(zone)) return;
+  for (FamilyState& state : families_) state.need_full = true;
+  changed();
+}
+
+void Proxier::services_synced() {
+  services_synced_ = true;
+  changed();
+}
+
+void Proxier::slices_synced() {
+  slices_synced_ = true;
+  changed();
+}
+
+Awaitable<void> Proxier::run() {
+  while (!synced()) co_await wake_.wait();
+  co_await probe_families();
+  while (true) {
+    const SteadyTime now = clock_.steady_now();
+    if (now >= next_canary_) check_canaries();
+    const bool any_due = std::any_of(families_.begin(), families_.end(),
+                                     [this, now](const FamilyState& s) { return due(s, now); });
+    if (any_due && now >= not_before_) {
+      co_await sync_all();
+      continue;
+    }
+    // The clock may be a test's: only the distance to the next deadline is taken from it.
+    const SteadyTime deadline = std::chrono::steady_clock::now() + (next_wakeup(now) - now);
+    co_await wake_.wait_until(deadline);
+  }
+}
+
+Awaitable<void> Proxier::probe_families() {
+  for (const Family family : kFamilies) {
+    const bool wanted = node_ips_.empty() ? family == Family::ipv4
+                                          : std::any_of(node_ips_.begin(), node_ips_.end(), [family](const IpAddress& ip) {
+                                              return ip.family() == family;
+                                            });
+    if (!wanted) continue;
+    auto info = co_await iptables_.probe(family);
+    for (Nanoseconds delay = kFirstRetry; !info && info.error().code == Errc::unavailable;
+         delay = std::min<Nanoseconds>(delay * 2, config_.sync_period)) {
+      log_warn("cannot look at iptables yet", {{"family", to_string(family)}, {"error", info.error()}});
+      co_await sleep_for(delay);
+      info = co_await iptables_.probe(family);
+    }
+    if (!info) {
+      log_error("Services of this family are not programmed", {{"family", to_string(family)}, {"error", info.error()}});
+      continue;
+    }
+    FamilyState state;
+    state.status.family = family;
+    state.status.backend = info->backend;
+    state.random_fully = info->version >= kRandomFullySince;
+    families_.push_back(std::move(state));
+  }
+  const bool v4 = std::any_of(families_.begin(), families_.end(),
+                              [](const FamilyState& s) { return s.status.family == Family::ipv4; });
+  std::vector<std::string> ignored;
+  const bool localhost =
+      v4 && compile_options(config_, Family::ipv4, node_ips_, interface_addresses(), ignored).localhost_node_ports;
+  const SysctlReport report =
+      config_.tune_sysctls ? tune_sysctls(localhost, std::thread::hardware_concurrency()) : read_sysctls();
+  drop_invalid_ = !report.tcp_be_liberal;
+  next_canary_ = clock_.steady_now() + config_.sync_period;
+}
+
+bool Proxier::due(const FamilyState& state, SteadyTime now) const {
+  if (state.retry_at) return now >= *state.retry_at;
+  return state.need_full || state.in_doubt || model_.has_dirty() || now - state.last_full >= config_.full_sync_period;
+}
+
+SteadyTime Proxier::next_wakeup(SteadyTime now) const {
+  SteadyTime next = next_canary_;
+  for (const FamilyState& state : families_) {
+    if (due(state, now)) {
+      next = std::min(next, std::max(not_before_, now));
+    } else if (state.retry_at) {
+      next = std::min(next, *state.retry_at);
+    } else {
+      next = std::min<SteadyTime>(next, state.last_full + config_.full_sync_period);
+    }
+  }
+  return next;
+}
+
+void Proxier::check_canaries() {
+  next_canary_ = clock_.steady_now() + config_.sync_period;
+  for (FamilyState& state : families_) {
+    if (state.need_full || state.in_doubt) continue;
+    const auto present = iptables_.canaries_present(state.status.family);
+    if (!present) {
+      log_debug("cannot look for the canary chain", {{"error", present.error()}});
+    } else if (!*present) {
+      log_warn("somebody flushed the rules; writing all of them again", {{"family", to_string(state.status.family)}});
+      state.need_full = true;
+    }
+  }
+}
+
+void Proxier::refresh_options(FamilyState& state) {
+  std::vector<std::string> problems;
+  const auto interfaces = config_.node_port_addresses.empty() ? std::vector<IpAddress>{} : interface_addresses();
+  state.options = compile_options(config_, state.status.family, node_ips_, interfaces, problems);
+  state.options.random_fully = state.random_fully;
+  state.options.drop_invalid = drop_invalid_;
+  state.options.terse = model_.endpoint_count(state.status.family) > kLargeCluster;
+  const std::string text = join(problems, "; ");
+  if (!text.empty() && text != reported_problems_) log_warn("proxy configuration", {{"problems", text}});
+  if (!text.empty()) reported_problems_ = text;
+}
+
+Awaitable<void> Proxier::sync_all() {
+  const SteadyTime start = clock_.steady_now();
+  const std::vector<std::string> dirty = model_.take_dirty();
+  for (FamilyState& state : families_) {
+    // A family that waits for its retry does not see these changes now; its full sync will.
+    if (!dirty.empty()) state.udp_changed.insert(state.udp_changed.end(), dirty.begin(), dirty.end());
+    const bool waits = state.retry_at && start < *state.retry_at;
+    if (!waits) co_await sync(state, dirty);
+  }
+  const SteadyTime end = clock_.steady_now();
+  not_before_ = end + std::max<Nanoseconds>(config_.min_sync_period, end - start);
+  if (on_sync_) on_sync_();
+}
+
+Awaitable<void> Proxier::sync(FamilyState& state, const std::vector<std::string>& dirty) {
+  refresh_options(state);
+  const bool full =
+      state.need_full || state.in_doubt || clock_.steady_now() - state.last_full >= config_.full_sync_period;
+  state.in_doubt = true;
+  state.need_full = false;  // whoever asks from here on wants another one
+  Result<void> result;
+  if (full) {
+    result = co_await write_full(state);
+  } else {
+    result = co_await write_partial(state, dirty);
+  }
+  note_result(state, result, full);
+  if (result) co_await clean_conntrack(state, full);
+}
+
+Awaitable<Result<void>> Proxier::write_full(FamilyState& state) {
+  CO_TRY(const std::string text, co_await iptables_.save(state.status.family));
+  const SavedRules saved = parse_saved(text);
+  RestoreInput input = state.rules.full(model_, state.options, saved);
+  co_return co_await iptables_.restore(state.status.family, std::move(input.text));
+}
+
+Awaitable<Result<void>> Proxier::write_partial(FamilyState& state, const std::vector<std::string>& dirty) {
+  RestoreInput input = state.rules.partial(model_, state.options, dirty);
+  if (input.empty()) co_return Result<void>();
+  ++state.status.partial_syncs;
+  co_return co_await iptables_.restore(state.status.family, std::move(input.text));
+}
+
+void Proxier::note_result(FamilyState& state, const Result<void>& result, bool full) {
+  FamilyStatus& status = state.status;
+  if (!result) {
+    ++status.failures;
+    status.last_error = result.error().message;
+    // A partial sync that fails is followed by a full one at once; that one's failures are backed off.
+    const Nanoseconds longest = config_.sync_period;
+    state.retry_delay = full ? std::clamp<Nanoseconds>(state.retry_delay * 2, kFirstRetry, longest) : Nanoseconds(0);
+    state.retry_at = clock_.steady_now() + state.retry_delay;
+    log_warn("writing Service rules failed", {{"family", to_string(status.family)}, {"error", result.error()}});
+    return;
+  }
+  state.in_doubt = false;
+  state.retry_at.reset();
+  state.retry_delay = {};
+  status.last_error.clear();
+  status.last_sync = clock_.now();
+  status.rules = state.rules.counts();
+  if (!full) return;
+  ++status.full_syncs;
+  status.last_full_sync = status.last_sync;
+  state.last_full = clock_.steady_now();
+  log_info("Service rules written", {{"family", to_string(status.family)},
+                                     {"services", model_.services().size()},
+                                     {"nat", status.rules.nat},
+                                     {"filter", status.rules.filter}});
+}
+
+Awaitable<void> Proxier::clean_conntrack(FamilyState& state, bool full) {
+  std::vector<std::string> keys = std::exchange(state.udp_changed, {});
+  if (full) {
+    for (const auto& [key, entry] : model_.services()) keys.emplace_back(key);
+  }
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  state.udp.update(model_, state.status.family, keys, state.stale);
+  if (state.stale.empty()) co_return;
+  state.stale.set_node_ips(node_ips_);
+  const auto removed = co_await conntrack_.remove_stale(state.status.family, state.stale);
+  if (!removed) {  // kept, and tried again after the next sync
+    log_warn("stale UDP flows may remain", {{"family", to_string(state.status.family)}, {"error", removed.error()}});
+    co_return;
+  }
+  state.stale = {};
+  if (*removed > 0) {
+    log_info("removed stale UDP flows", {{"family", to_string(state.status.family)}, {"count", *removed}});
+  }
+}
+
+ProxierStatus Proxier::status() const {
+  ProxierStatus status{synced(), model_.has_dirty(), {}};
+  for (const FamilyState& state : families_) {
+    status.families.push_back(state.status);
+    status.pending = status.pending || state.need_full || state.in_doubt;
+  }
+  return status;
+}
+
+Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables) {
+  for (const Family family : kFamilies) {
+    const auto info = co_await iptables.probe(family);
+    if (!info && info.error().code == Errc::unavailable) co_return info.error();
+    if (!info) continue;
+    CO_TRY(const std::string text, co_await iptables.save(family));
+    std::string input = cleanup_input(parse_saved(text));
+    if (input.empty()) continue;
+    CO_CHECK_OK(co_await iptables.restore(family, std::move(input)));
+  }
+  co_return Result<void>();
+}
+
+}  // namespace keelson::proxy

@@ -1,0 +1,119 @@
+// The Service proxy of one node, iptables backend: keeps the kernel's rules equal to the Services and EndpointSlices it
+// is told of. Lives on the loop's thread; constructible alone in a test, with a fake IptablesRunner.
+//   producer: the agent's sources (set_*, remove_*)  ->  the model's dirty set (latest wins)  ->  consumer: run()
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/notifier.hpp"
+#include "proxy/config.hpp"
+#include "proxy/conntrack.hpp"
+#include "proxy/iptables_runner.hpp"
+#include "proxy/model.hpp"
+#include "proxy/rule_sync.hpp"
+
+namespace keelson::kube {
+struct EndpointSlice;
+struct Service;
+}  // namespace keelson::kube
+
+namespace keelson::proxy {
+
+struct FamilyStatus {
+  Family family = Family::ipv4;
+  IptablesBackend backend = IptablesBackend::nft;
+  std::optional<SystemTime> last_sync;       // last success, also when there was nothing to write
+  std::optional<SystemTime> last_full_sync;
+  RuleCounts rules;
+  std::size_t full_syncs = 0, partial_syncs = 0, failures = 0;
+  std::string last_error;                    // empty after a success
+};
+
+struct ProxierStatus {
+  bool synced = false;   // both lists were complete, so rules are being written
+  bool pending = false;  // changes wait to be written
+  std::vector<FamilyStatus> families;
+};
+
+class Proxier {
+ public:
+  // `node_ips`: one per family in use, the primary first; a family without one is not programmed (none: IPv4 only).
+  Proxier(const Executor& executor, ProxyConfig config, std::string node_name, std::vector<IpAddress> node_ips,
+          const Clock& clock, IptablesRunner& iptables, ConntrackCleaner& conntrack);
+
+  // The object as it is now, in place of what was known under its namespace and name. What cannot be used of it is
+  // logged by object and field; the rest counts.
+  void set_service(const kube::Service& service);
+  void remove_service(const std::string& key);  // "namespace/name"
+  void set_slice(const kube::EndpointSlice& slice);
+  void remove_slice(const std::string& key);
+  // The node's label topology.kubernetes.io/zone.
+  void set_zone(const std::string& zone);
+
+  // No rule is written before both lists were given completely: a first sync with half of the Services would take away
+  // what a former run (or kube-proxy) left working.
+  void services_synced();
+  void slices_synced();
+  [[nodiscard]] bool synced() const { return services_synced_ && slices_synced_; }
+
+  // Writes until cancelled. Errors are retried with backoff, by a full sync.
+  Awaitable<void> run();
+  [[nodiscard]] ProxierStatus status() const;
+  // Called on the loop after each sync, successful or not.
+  void on_sync(std::function<void()> callback) { on_sync_ = std::move(callback); }
+
+ private:
+  struct FamilyState {
+    FamilyStatus status;
+    RuleSync rules;
+    UdpTracker udp;
+    CompileOptions options;         // of the last sync
+    bool random_fully = true;
+    bool need_full = true;       // asked for
+    bool in_doubt = false;       // a sync began and has not succeeded: what the kernel holds is not known
+    std::vector<std::string> udp_changed;  // Services changed since the last look at UDP
+    StaleUdp stale;                        // to be removed from conntrack
+    std::optional<SteadyTime> retry_at;
+    Nanoseconds retry_delay{};
+    SteadyTime last_full{};
+  };
+
+  Awaitable<void> probe_families();
+  Awaitable<void> sync_all();
+  Awaitable<void> sync(FamilyState& state, const std::vector<std::string>& dirty);
+  Awaitable<Result<void>> write_full(FamilyState& state);
+  Awaitable<Result<void>> write_partial(FamilyState& state, const std::vector<std::string>& dirty);
+  Awaitable<void> clean_conntrack(FamilyState& state, bool full);
+  void note_result(FamilyState& state, const Result<void>& result, bool full);
+  void check_canaries();
+  void refresh_options(FamilyState& state);
+  [[nodiscard]] bool due(const FamilyState& state, SteadyTime now) const;
+  [[nodiscard]] SteadyTime next_wakeup(SteadyTime now) const;
+  void changed();
+
+  ProxyConfig config_;
+  std::string node_name_;
+  std::vector<IpAddress> node_ips_;
+  const Clock& clock_;
+  IptablesRunner& iptables_;
+  ConntrackCleaner& conntrack_;
+  Model model_;
+  std::vector<FamilyState> families_;
+  Notifier wake_;
+  std::function<void()> on_sync_;
+  bool services_synced_ = false;
+  bool slices_synced_ = false;
+  bool drop_invalid_ = true;
+  SteadyTime not_before_{};      // the least time between two syncs is over then
+  SteadyTime next_canary_{};
+  std::string reported_problems_;  // of the configuration: logged once
+};
+
+// Removes every chain of ours and all jumps to them, in all tables of both families, knowing nothing but what the kernel
+// holds. A family that the kernel lacks is skipped.
+Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables);
+
+}  // namespace keelson::proxy

@@ -1,0 +1,201 @@
+#include "proxy/rule_sync.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <unordered_set>
+
+#include "base/strings.hpp"
+
+namespace keelson::proxy {
+namespace {
+
+// The parts of one table's input, in the order in which they have to stand.
+struct TableText {
+  std::string chains;   // ":NAME - [0:0]": made, or flushed
+  std::string rules;    // "-A" into those
+  std::string removed;  // "-D" from shared chains
+  std::string added;    // "-I" into shared chains; in a full sync "-A"
+  std::string tail;     // what has to stand last
+  std::string gone;     // "-X"
+
+  [[nodiscard]] bool empty() const {
+    return chains.empty() && rules.empty() && removed.empty() && added.empty() && tail.empty() && gone.empty();
+  }
+  void declare(std::string_view chain) { chains.append(":").append(chain).append(" - [0:0]\n"); }
+  void remove_chain(std::string_view chain) {
+    declare(chain);
+    gone.append("-X ").append(chain).append("\n");
+  }
+};
+
+std::size_t count_lines(std::string_view text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+constexpr char tag(SharedChain chain) { return static_cast<char>('a' + static_cast<int>(chain)); }
+SharedChain tagged(char c) { return static_cast<SharedChain>(c - 'a'); }
+
+// Views on the lines of WrittenService::shared, without their newlines.
+std::vector<std::string_view> shared_lines(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(end + 1);
+  }
+  return lines;
+}
+
+bool contains(const std::vector<std::string_view>& lines, std::string_view line) {
+  return std::find(lines.begin(), lines.end(), line) != lines.end();
+}
+
+}  // namespace
+
+struct RuleSync::Tables {
+  TableText filter, nat, mangle;
+  bool full = false;
+
+  TableText& of(SharedChain chain) { return is_nat(chain) ? nat : filter; }
+  TableText& of(std::string_view table) { return table == "nat" ? nat : table == "filter" ? filter : mangle; }
+  // filter goes first, as upstream commits it: a packet is rejected rather than sent nowhere.
+  std::string text() const {
+    std::string out;
+    const std::array<std::pair<const char*, const TableText*>, 3> all{{{"filter", &filter}, {"nat", &nat}, {"mangle", &mangle}}};
+    for (const auto& [name, t] : all) {
+      if (t->empty()) continue;
+      out.append("*").append(name).append("\n");
+      for (const auto* part : {&t->chains, &t->rules, &t->removed, &t->added, &t->tail, &t->gone}) out.append(*part);
+      out.append("COMMIT\n");
+    }
+    return out;
+  }
+};
+
+void RuleSync::write_chains(WrittenService& before, const ServiceRules& rules, Tables& tables) {
+  std::vector<WrittenChain> now;
+  now.reserve(rules.chains.size());
+  for (const ChainRules& chain : rules.chains) {
+    const WrittenChain made{chain.id, chain.count, fnv64a(chain.rules)};
+    now.push_back(made);
+    service_counts_.nat += chain.count;
+    const auto old = std::find_if(before.chains.begin(), before.chains.end(),
+                                  [&made](const WrittenChain& c) { return c.id == made.id; });
+    if (old != before.chains.end() && old->hash == made.hash) continue;
+    tables.nat.declare(chain.id.name());
+    tables.nat.rules += chain.rules;
+  }
+  for (const WrittenChain& old : before.chains) {
+    service_counts_.nat -= old.count;
+    const bool stays = std::any_of(now.begin(), now.end(), [&old](const WrittenChain& c) { return c.id == old.id; });
+    if (!stays) tables.nat.remove_chain(old.id.name());
+  }
+  chain_count_ += now.size() - before.chains.size();
+  before.chains = std::move(now);
+}
+
+void RuleSync::write_shared(WrittenService& before, const ServiceRules& rules, Tables& tables) {
+  std::string now;
+  for (const SharedRule& rule : rules.shared) now.append(1, tag(rule.chain)).append(rule.rule).append("\n");
+  const auto old_lines = shared_lines(before.shared), new_lines = shared_lines(now);
+  const auto counter = [this](char c) -> std::size_t& {
+    return is_nat(tagged(c)) ? service_counts_.nat : service_counts_.filter;
+  };
+  for (const std::string_view line : old_lines) {
+    --counter(line.front());
+    if (contains(new_lines, line)) continue;
+    const SharedChain chain = tagged(line.front());
+    tables.of(chain).removed.append("-D ").append(chain_name(chain)).append(" ").append(line.substr(1)).append("\n");
+  }
+  // Prepended one by one, the last comes to stand first; a full sync appends to empty chains.
+  const auto add = [&](std::string_view line) {
+    ++counter(line.front());
+    if (contains(old_lines, line)) return;
+    const SharedChain chain = tagged(line.front());
+    tables.of(chain).added.append(tables.full ? "-A " : "-I ").append(chain_name(chain)).append(" ");
+    tables.of(chain).added.append(line.substr(1)).append("\n");
+  };
+  if (tables.full) {
+    std::for_each(new_lines.begin(), new_lines.end(), add);
+  } else {
+    std::for_each(new_lines.rbegin(), new_lines.rend(), add);
+  }
+  before.shared = std::move(now);
+  before.shared.shrink_to_fit();
+}
+
+void RuleSync::write_service(const std::string& key, const ServiceEntry* entry, const Model& model,
+                             const CompileOptions& options, Tables& tables) {
+  const ServiceRules rules = entry == nullptr ? ServiceRules{} : compile_service(*entry, model, options);
+  const auto at = written_.find(key);
+  if (rules.chains.empty() && rules.shared.empty() && at == written_.end()) return;
+  WrittenService& written = at == written_.end() ? written_[key] : at->second;
+  write_chains(written, rules, tables);
+  write_shared(written, rules, tables);
+  if (written.chains.empty() && written.shared.empty()) written_.erase(key);
+}
+
+// These stand last in nat/KUBE-SERVICES: new ones are appended, and all other rules of that chain are prepended.
+void RuleSync::write_node_port_jumps(const CompileOptions& options, Tables& tables) {
+  std::vector<std::string> now = compile_node_port_jumps(options);
+  if (!tables.full && now == node_port_jumps_) return;
+  const auto write = [&tables](std::string& part, const char* op, const std::string& rule) {
+    part.append(op).append(" ").append(kServices).append(" ").append(rule).append("\n");
+  };
+  if (!tables.full) {
+    for (const std::string& rule : node_port_jumps_) write(tables.nat.removed, "-D", rule);
+  }
+  for (const std::string& rule : now) write(tables.nat.tail, "-A", rule);
+  node_port_jumps_ = std::move(now);
+}
+
+RestoreInput RuleSync::full(const Model& model, const CompileOptions& options, const SavedRules& saved) {
+  written_.clear();
+  fixed_counts_ = service_counts_ = {};
+  chain_count_ = 0;
+  Tables tables;
+  tables.full = true;
+  for (std::size_t i = 0; i < kSharedChains; ++i) {
+    const auto chain = static_cast<SharedChain>(i);
+    tables.of(chain).declare(chain_name(chain));
+  }
+  for (const FixedChain& chain : compile_fixed(options)) {
+    tables.of(chain.table).declare(chain.name);
+    tables.of(chain.table).rules += chain.rules;
+    const std::size_t lines = count_lines(chain.rules);
+    (std::string_view(chain.table) == "nat" ? fixed_counts_.nat : fixed_counts_.filter) += lines;
+  }
+  for (const auto& [key, entry] : model.services()) write_service(entry->key, entry.get(), model, options, tables);
+  write_node_port_jumps(options, tables);
+  for (const Jump& jump : compile_jumps(options)) {
+    if (saved.has_jump(jump.table, jump.from, jump.rule)) continue;
+    tables.of(jump.table).tail.append("-I ").append(jump.from).append(" ").append(jump.rule).append("\n");
+  }
+  if (const SavedTable* nat = saved.table("nat")) {
+    std::unordered_set<std::string> active;
+    for (const auto& [key, written] : written_) {
+      for (const WrittenChain& chain : written.chains) active.insert(chain.id.name());
+    }
+    for (const std::string& chain : nat->chains) {
+      // A chain that somebody else's rule leads to cannot be deleted, and trying would fail the whole table.
+      if (!is_service_chain(chain) || active.contains(chain) || nat->referenced.contains(chain)) continue;
+      tables.nat.remove_chain(chain);
+    }
+  }
+  return {tables.text(), model.services().size()};
+}
+
+RestoreInput RuleSync::partial(const Model& model, const CompileOptions& options, const std::vector<std::string>& dirty) {
+  Tables tables;
+  for (const std::string& key : dirty) write_service(key, model.find(key), model, options, tables);
+  write_node_port_jumps(options, tables);
+  return {tables.text(), dirty.size()};
+}
+
+RuleCounts RuleSync::counts() const {
+  return {fixed_counts_.filter + service_counts_.filter,
+          fixed_counts_.nat + service_counts_.nat + node_port_jumps_.size()};
+}
+
+}  // namespace keelson::proxy
