@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <memory>
 
 #include "base/task_group.hpp"
 #include "base/unique_fd.hpp"
@@ -103,14 +104,31 @@ Result<Child> start(const Command& command) {
   return child;
 }
 
-Awaitable<void> feed(Descriptor& in, const std::string& data) {
-  if (!data.empty()) co_await asio::async_write(in, asio::buffer(data), asio::as_tuple(asio::use_awaitable));
+// What the coroutine and its readers share. Owned by all of them: when the caller is cancelled the coroutine is gone at
+// once, while completions of its reads and timers are still on their way.
+struct Run {
+  Run(const Executor& executor, Child child, Command c)
+      : command(std::move(c)), pid(child.pid), pidfd(executor, child.pidfd.release()), in(executor, child.in.release()),
+        out(executor, child.out.release()), err(executor, child.err.release()), timer(executor), io(executor) {}
+  Command command;
+  CommandResult result;
+  pid_t pid;
+  bool reaped = false;
+  Descriptor pidfd, in, out, err;
+  asio::steady_timer timer;
+  TaskGroup io;
+};
+
+Awaitable<void> feed(std::shared_ptr<Run> run) {
+  const auto buffer = asio::buffer(run->command.stdin_data);
+  if (buffer.size() > 0) co_await asio::async_write(run->in, buffer, asio::as_tuple(asio::use_awaitable));
   boost::system::error_code ignored;
-  in.close(ignored);
+  run->in.close(ignored);
 }
 
-Awaitable<void> drain(Descriptor& from, std::string& into, std::size_t limit) {
+Awaitable<void> drain(std::shared_ptr<Run> run, Descriptor& from, std::string& into) {
   char buffer[4096];
+  const std::size_t limit = run->command.max_output;
   for (;;) {
     const auto [ec, n] = co_await from.async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
     if (ec) co_return;
@@ -128,14 +146,34 @@ void take_status(pid_t pid, CommandResult& result) {
   if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
 }
 
-// Ends what is left of the group whichever way the coroutine is left; a process that is reaped already is not touched.
-struct GroupGuard {
-  pid_t pid;
-  bool reaped = false;
-  ~GroupGuard() {
-    if (!reaped) kill_and_reap(pid);
+// Ends what is left whichever way the coroutine is left: the group of a process that is not reaped yet, the readers.
+struct RunGuard {
+  std::shared_ptr<Run> run;
+  ~RunGuard() {
+    if (!run->reaped) kill_and_reap(run->pid);
+    run->reaped = true;
+    run->timer.cancel();
+    run->io.cancel();
   }
 };
+
+// Kills the group when the time is up.
+void arm_timeout(const std::shared_ptr<Run>& run, Milliseconds timeout) {
+  run->timer.expires_after(timeout);
+  run->timer.async_wait([run](const boost::system::error_code& ec) {
+    if (ec || run->reaped) return;
+    run->result.timed_out = true;
+    ::kill(-run->pid, SIGKILL);
+  });
+}
+
+// Stops the readers when something that the program left behind holds its pipes open.
+void arm_grace(const std::shared_ptr<Run>& run, Milliseconds grace) {
+  run->timer.expires_after(grace);
+  run->timer.async_wait([run](const boost::system::error_code& ec) {
+    if (!ec) run->io.cancel();
+  });
+}
 
 }  // namespace
 
@@ -149,44 +187,23 @@ std::string CommandResult::describe() const {
 }
 
 Awaitable<Result<CommandResult>> run_command(Command command) {
-  CO_TRY(Child child, start(command));
   const Executor executor = co_await asio::this_coro::executor;
-  CommandResult result;
-  GroupGuard guard{child.pid};
-  Descriptor pidfd(executor, child.pidfd.release()), in(executor, child.in.release()),
-      out(executor, child.out.release()), err(executor, child.err.release());
-  TaskGroup io(executor);
-  in.non_blocking(true);
-  io.spawn("subprocess stdin", feed(in, command.stdin_data));
-  io.spawn("subprocess stdout", drain(out, result.out, command.max_output));
-  io.spawn("subprocess stderr", drain(err, result.err, command.max_output));
-
-  asio::steady_timer timer(executor);
-  bool timed_out = false;
-  if (command.timeout) {
-    timer.expires_after(*command.timeout);
-    timer.async_wait([&timed_out, pid = child.pid](const boost::system::error_code& ec) {
-      if (ec) return;
-      timed_out = true;
-      ::kill(-pid, SIGKILL);
-    });
-  }
-  co_await pidfd.async_wait(Descriptor::wait_read, asio::use_awaitable);
-  timer.cancel();
-  // The leader is gone; what it left behind in its group must not hold our pipes open when the time was up.
-  take_status(child.pid, result);
-  guard.reaped = true;
-  result.timed_out = timed_out;
+  CO_TRY(Child child, start(command));
+  const auto run = std::make_shared<Run>(executor, std::move(child), std::move(command));
+  const RunGuard guard{run};
+  run->in.non_blocking(true);
+  run->io.spawn("subprocess stdin", feed(run));
+  run->io.spawn("subprocess stdout", drain(run, run->out, run->result.out));
+  run->io.spawn("subprocess stderr", drain(run, run->err, run->result.err));
+  if (run->command.timeout) arm_timeout(run, *run->command.timeout);
+  co_await run->pidfd.async_wait(Descriptor::wait_read, asio::use_awaitable);
+  take_status(run->pid, run->result);
+  run->reaped = true;
   boost::system::error_code ignored;
-  in.close(ignored);
-  asio::steady_timer grace(executor);
-  grace.expires_after(timed_out ? Milliseconds(0) : Milliseconds(200));
-  grace.async_wait([&io](const boost::system::error_code& ec) {
-    if (!ec) io.cancel();
-  });
-  co_await io.join();
-  grace.cancel();
-  co_return result;
+  run->in.close(ignored);
+  arm_grace(run, run->result.timed_out ? Milliseconds(0) : Milliseconds(200));
+  co_await run->io.join();
+  co_return std::move(run->result);
 }
 
 }  // namespace keelson

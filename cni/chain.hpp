@@ -52,15 +52,20 @@ struct ChainTiming {
 // The pause before the try after failure number `failures` (1, 2, ...).
 [[nodiscard]] Milliseconds retry_pause(const ChainTiming& timing, unsigned failures);
 
+struct AddOutcome {
+  CniResult<AddResult> result;
+  bool rolled_back = false;  // after a failure: every plugin's DEL succeeded, nothing is left
+};
+
 class Chain {
  public:
   // `exec` must outlive the chain and every operation.
   Chain(PluginExec& exec, std::vector<std::filesystem::path> bin_dirs, ChainTiming timing = {});
 
   // ADD forward through the list. When a plugin fails, the whole list gets a DEL, so that nothing is left; code 11 is
-  // then tried again until the budget is spent. A failed rollback is told in the error's details: the caller keeps its
-  // record and sends a DEL later. When cancelled, plugins are killed and operation_aborted is thrown: DEL is the caller's.
-  Awaitable<CniResult<AddResult>> add(const NetworkConfig& network, Attachment attachment);
+  // then tried again until the budget is spent. When the rollback failed, the caller owes a DEL. When cancelled, plugins
+  // are killed and operation_aborted is thrown: DEL is the caller's then, too.
+  Awaitable<AddOutcome> add(const NetworkConfig& network, Attachment attachment);
 
   // DEL backward. `prev_result`: the ADD's result as JSON, empty when there is none. Code 11 is tried again in the budget.
   Awaitable<CniResult<void>> del(const NetworkConfig& network, Attachment attachment, std::string prev_result);

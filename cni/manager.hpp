@@ -6,6 +6,7 @@
 // `deleting` record, which the runtime's next DEL or the next reconcile() takes up. Nothing here is fatal to the agent.
 #pragma once
 
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -98,21 +99,30 @@ class Manager {
  private:
   struct Operation;
   struct Guards;
+  class Registration;
+  struct CallerGuard;
   Awaitable<void> run_add(std::shared_ptr<Operation> op);
   Awaitable<void> run_chain_add(std::shared_ptr<Operation> op);
   Awaitable<void> run_del(std::shared_ptr<Operation> op);
   Awaitable<void> perform_add(std::shared_ptr<Operation> op);
+  Awaitable<void> settle_add(std::shared_ptr<Operation> op);
+  Awaitable<void> undo_add(std::shared_ptr<Operation> op, bool clean);
+  Awaitable<CniResult<void>> keep_result(std::shared_ptr<Operation> op, const AddResult& result);
   Awaitable<CniResult<void>> delete_recorded(AttachmentId id, std::string netns);
   Awaitable<CniResult<void>> delete_unknown(Attachment attachment);
-  Awaitable<void> reconcile_record(AttachmentId id, std::shared_ptr<const std::set<std::string>> live);
+  using LiveSet = std::shared_ptr<const std::set<std::string>>;
+  Awaitable<void> reconcile_record(AttachmentId id, LiveSet live);
+  Awaitable<void> replay_tombstone(Tombstone tombstone);
   Awaitable<void> replay_tombstones();
-  Awaitable<void> collect_garbage(std::shared_ptr<const std::set<std::string>> live);
+  Awaitable<void> collect_garbage(LiveSet live);
+  Awaitable<CniResult<void>> collect_network(NetworkConfig network, std::set<AttachmentId> valid);
   Awaitable<Guards> lock_container(std::string container_id);
   Awaitable<Result<void>> write_record(AttachmentRecord record);
   Awaitable<Result<void>> erase_record(AttachmentId id);
   Awaitable<Result<std::optional<AttachmentRecord>>> read_record(AttachmentId id);
   Awaitable<void> load_networks();
   Awaitable<void> watch_networks();
+  void log_networks() const;
   [[nodiscard]] std::int64_t now_seconds() const;
   [[nodiscard]] const NetworkConfig* default_network() const;
   void remember_deleted(const AttachmentId& id);
@@ -127,12 +137,11 @@ class Manager {
   std::optional<StateLock> state_lock_;
   ConfDir conf_;
   std::map<AttachmentId, RecordSummary> records_;
-  std::vector<AttachmentId> deleted_;  // ring of the latest DELs, so that the runtime's second one costs nothing
-  std::size_t deleted_next_ = 0;
+  std::deque<AttachmentId> deleted_;  // the latest DELs, so that the runtime's second one of a pod costs nothing
   std::map<std::string, std::weak_ptr<SharedLock>> containers_;
   SharedLock gate_;  // shared: ADD, DEL, CHECK; exclusive: GC
-  bool collected_ = false;
-  std::optional<SteadyTime> good_status_;
+  bool collected_ = false;                 // GC was sent once
+  std::optional<SteadyTime> status_good_until_;
   std::function<void()> changed_;
   std::set<std::shared_ptr<Operation>> operations_;
   TaskGroup tasks_;

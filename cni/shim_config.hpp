@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,11 +14,13 @@ namespace keelson::cni {
 inline constexpr std::string_view kShimFileName = "00-keelson.conflist";
 inline constexpr std::string_view kShimNetworkName = "keelson";
 
-// What the shim finds in its own plugin object: keys "socket", "stateDir", "binDirs".
+// What the shim finds in its own plugin object: keys "socket", "stateDir", "binDirs", "connectTimeoutMs".
 struct ShimOptions {
   std::filesystem::path socket = "/run/keelson/cni.sock";
   std::filesystem::path state_dir = "/var/lib/keelson/cni";
   std::vector<std::filesystem::path> bin_dirs = {"/opt/cni/bin", "/usr/lib/cni"};
+  // How long to wait for an agent that is not there; none: 5 s for ADD, 2 s for DEL, CHECK and GC, 0.5 s for STATUS.
+  std::optional<int> connect_timeout_ms;
 };
 
 // The conflist. Its cniVersion is 1.0.0 with 1.1.0 among cniVersions: a runtime with libcni >= 1.2 selects 1.1.0 and so

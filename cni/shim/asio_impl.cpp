@@ -1,0 +1,2 @@
+// The shim's own copy of Asio, without TLS.
+#include <boost/asio/impl/src.hpp>
