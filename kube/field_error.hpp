@@ -41,6 +41,7 @@ class FieldErrors {
   void required(const FieldPath& at, std::string_view why = {});
   void invalid(const FieldPath& at, std::string_view value, std::string_view why);
   void invalid(const FieldPath& at, std::int64_t value, std::string_view why);
+  void not_found(const FieldPath& at, std::string_view value);
   void duplicate(const FieldPath& at, std::string_view value);
   void forbidden(const FieldPath& at, std::string_view why);
   void unsupported(const FieldPath& at, std::string_view value, std::initializer_list<std::string_view> supported);
