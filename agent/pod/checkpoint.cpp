@@ -34,8 +34,7 @@ std::filesystem::path file_in(const std::filesystem::path& pod_dir) { return pod
 
 std::string encode_checkpoint(const Checkpoint& checkpoint) {
   const Json json = {{"version", 1},
-                     {"namespace", checkpoint.ns},
-                     {"name", checkpoint.name},
+                     {"pod", kube::encode(*checkpoint.pod)},
                      {"status", kube::encode(checkpoint.status)},
                      {"backoff", encode_backoff(checkpoint.backoff)}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -45,8 +44,8 @@ Result<Checkpoint> decode_checkpoint(const std::string& text) {
   try {
     const Json json = Json::parse(text);
     Checkpoint out;
-    out.ns = json.at("namespace").get<std::string>();
-    out.name = json.at("name").get<std::string>();
+    TRY(auto pod, kube::decode<kube::Pod>(json.at("pod")));
+    out.pod = std::make_shared<const kube::Pod>(std::move(pod));
     TRY(out.status, kube::decode<kube::PodStatus>(json.at("status")));
     out.backoff = decode_backoff(json.at("backoff"));
     return out;

@@ -1,20 +1,21 @@
-// What of a pod would be lost with the agent's memory: its start time, conditions, container readiness and restart
-// backoff. One file per pod, pods/UID/keelson.json, removed with the pod's folder.
+// What of a pod would be lost with the agent's memory: the pod as it was last wanted, its start time, conditions,
+// container readiness and restart backoff. One file per pod, pods/UID/keelson.json, removed with the pod's folder.
 #pragma once
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "base/backoff.hpp"
 #include "base/result.hpp"
-#include "kube/pod_status.hpp"
+#include "kube/pod.hpp"
 
 namespace keelson::agent {
 
 struct Checkpoint {
-  std::string ns, name;
+  std::shared_ptr<const kube::Pod> pod;  // never null; its own status is empty
   kube::PodStatus status;
   std::map<std::string, BackoffState> backoff;  // by container name
 };

@@ -21,15 +21,16 @@ constexpr auto kWorkerRestart = std::chrono::seconds(5);
 
 }  // namespace
 
-// What a list of the whole runtime shows, by pod.
+// What a list of the whole runtime shows of one pod.
+struct PodManager::ListedPod {
+  std::string ns, name;
+  std::map<std::string, RunState> containers;
+  std::map<std::string, bool> sandboxes;
+  std::optional<std::int64_t> grace;  // the pod's own, as its containers' annotations keep it
+};
+
 struct PodManager::Listing {
-  struct Entry {
-    std::string ns, name;
-    std::map<std::string, RunState> containers;
-    std::map<std::string, bool> sandboxes;
-    std::optional<std::int64_t> grace;  // the pod's own, as its containers' annotations keep it
-  };
-  std::map<std::string, Entry> pods;  // by UID
+  std::map<std::string, ListedPod> pods;  // by UID
 };
 
 PodManager::PodManager(PodContext& context)
@@ -51,11 +52,12 @@ Awaitable<Result<void>> PodManager::start() {
   if (on_disk) {
     for (const auto& uid : *on_disk) {
       auto& entry = listing.pods[uid];
-      if (!entry.name.empty()) continue;
-      if (const auto checkpoint = load_checkpoint(spec::pod_dir(ctx_.facts, uid))) {
-        entry.ns = checkpoint->ns;
-        entry.name = checkpoint->name;
-      }
+      auto checkpoint = load_checkpoint(spec::pod_dir(ctx_.facts, uid));
+      if (!checkpoint) continue;
+      entry.ns = checkpoint->pod->metadata.ns;
+      entry.name = checkpoint->pod->metadata.name;
+      auto status = std::make_shared<const kube::PodStatus>(std::move(checkpoint->status));
+      remembered_.push_back({checkpoint->pod, std::move(status), nullptr, false});
     }
   }
   first_ = std::make_unique<Listing>(std::move(listing));
@@ -74,7 +76,19 @@ void PodManager::sources_ready() {
   adopt_orphans(*first_);
   for (auto& pod : early_) start_or_queue(std::move(pod));
   early_.clear();
+  remembered_.clear();
   first_.reset();
+}
+
+// The pod as an earlier agent knew it, or as much of it as labels tell.
+std::shared_ptr<const kube::Pod> PodManager::orphan_pod(const std::string& uid, const ListedPod& entry) const {
+  if (auto checkpoint = load_checkpoint(spec::pod_dir(ctx_.facts, uid))) return checkpoint->pod;
+  auto pod = std::make_shared<kube::Pod>();
+  pod->metadata.uid = uid;
+  pod->metadata.ns = entry.ns;
+  pod->metadata.name = entry.name.empty() ? uid : entry.name;
+  pod->spec.restart_policy = "Never";
+  return pod;
 }
 
 // Pods that the runtime or the disk hold, but no source: each gets a worker whose only work is to remove it.
@@ -84,11 +98,7 @@ void PodManager::adopt_orphans(const Listing& listing) {
       return p->metadata.uid == id;
     });
     if (wanted) continue;
-    auto pod = std::make_shared<kube::Pod>();
-    pod->metadata.uid = uid;
-    pod->metadata.ns = entry.ns;
-    pod->metadata.name = entry.name.empty() ? uid : entry.name;
-    pod->spec.restart_policy = "Never";
+    auto pod = orphan_pod(uid, entry);
     log_info("removing a pod that no source wants", {{"pod", kube::object_key(pod->metadata)}, {"uid", uid}});
     launch(std::move(pod), std::optional(entry.grace.value_or(1)));
   }
@@ -203,7 +213,7 @@ Awaitable<void> PodManager::resync_loop() {
 }
 
 void PodManager::apply(const Listing& listing) {
-  static const Listing::Entry kNothing;
+  static const ListedPod kNothing;
   for (const auto& [uid, worker] : workers_) {
     const auto it = listing.pods.find(uid);
     const auto& entry = it == listing.pods.end() ? kNothing : it->second;

@@ -31,6 +31,8 @@ class PodManager {
 
   // Learns what the runtime and the disk hold from before. Call once, before anything else; nothing is touched yet.
   Awaitable<Result<void>> start();
+  // The pods that an earlier agent left, as it knew them: for sources that carry on from there. Until sources_ready().
+  [[nodiscard]] const std::vector<PodView>& remembered() const { return remembered_; }
   // Every source has delivered all it has: pods that nobody wants may be stopped, and wanted ones started.
   void sources_ready();
   // Leaves every pod as it is and ends the workers.
@@ -58,7 +60,9 @@ class PodManager {
   [[nodiscard]] bool empty() const { return workers_.empty() && waiting_.empty(); }
 
  private:
+  struct ListedPod;
   struct Listing;
+  [[nodiscard]] std::shared_ptr<const kube::Pod> orphan_pod(const std::string& uid, const ListedPod& entry) const;
   void launch(std::shared_ptr<const kube::Pod> pod, std::optional<std::optional<std::int64_t>> stop_grace);
   void start_or_queue(std::shared_ptr<const kube::Pod> pod);
   void adopt_orphans(const Listing& listing);
@@ -75,6 +79,7 @@ class PodManager {
   std::map<std::string, std::shared_ptr<const kube::Pod>> waiting_;          // by key: wanted once the earlier is gone
   std::map<std::string, std::string> uid_by_id_;                             // container or sandbox -> pod
   std::vector<std::shared_ptr<const kube::Pod>> early_;                      // wanted before sources_ready()
+  std::vector<PodView> remembered_;
   std::unique_ptr<Listing> first_;
   std::vector<std::function<void()>> handlers_;
   Notifier resync_wanted_;

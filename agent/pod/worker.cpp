@@ -291,7 +291,7 @@ Awaitable<bool> PodWorker::perform(Plan next) {
 
 Awaitable<void> PodWorker::save_checkpoint() {
   checkpoint_stale_ = false;
-  Checkpoint checkpoint{pod_->metadata.ns, pod_->metadata.name, *status_, backoff_};
+  Checkpoint checkpoint{pod_, *status_, backoff_};
   auto write = [dir = spec::pod_dir(ctx_.facts, uid()), checkpoint = std::move(checkpoint)]() -> Result<void> {
     if (auto made = make_dirs(dir, 0750); !made) return made;
     return store_checkpoint(dir, checkpoint);

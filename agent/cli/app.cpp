@@ -1,0 +1,82 @@
+#include "agent/cli/app.hpp"
+
+#include <malloc.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <iostream>
+
+#include "agent/cli/client.hpp"
+#include "agent/cli/run_flags.hpp"
+#include "agent/daemon/daemon.hpp"
+
+namespace keelson::agent {
+namespace {
+
+// Few threads allocate little: one arena serves them, and memory that a burst took goes back to the system.
+void tune_allocator() {
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+  ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+}
+
+Result<Options> prepare(const RunFlags& flags) {
+  std::vector<std::string> warnings;
+  TRY(auto options, resolve_options(flags, warnings));
+  init_logging(options.log_level, options.log_format);
+  for (const auto& warning : warnings) log_warn("configuration", {{"warning", warning}});
+  return options;
+}
+
+int fail(const Error& error) {
+  std::cerr << "keelson: " << error.message << "\n";
+  return 1;
+}
+
+int run_daemon(const RunFlags& flags) {
+  auto options = prepare(flags);
+  if (!options) return fail(options.error());
+  if (const auto checked = check_options(*options); !checked) return fail(checked.error());
+  tune_allocator();
+  return Daemon(std::move(*options)).run();
+}
+
+int run_cleanup(const RunFlags& flags) {
+  auto options = prepare(flags);
+  if (!options) return fail(options.error());
+  options->manifests.clear();
+  return Daemon(std::move(*options)).clean_up();
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  ::signal(SIGPIPE, SIG_IGN);
+  CLI::App app{"keelson: a node agent for Kubernetes. Runs the pods and Services of a folder of manifests on containerd."};
+  app.require_subcommand(1);
+  app.footer("Examples:\n"
+             "  keelson run --manifests ./manifests     run what the folder says, until Ctrl-C; pods go on running\n"
+             "  keelson get pods -o wide                what runs\n"
+             "  keelson explain web                     why it does not\n"
+             "  keelson cleanup                         stop and remove everything");
+  int exit_code = 0;
+
+  RunFlags run_flags;
+  auto* run = app.add_subcommand("run", "Run the node agent")->group("Daemon");
+  run->add_option("--manifests", run_flags.manifests, "Folder of Kubernetes files to run")->group("General");
+  add_run_flags(*run, run_flags);
+  run->callback([&] { exit_code = run_daemon(run_flags); });
+
+  RunFlags cleanup_flags;
+  auto* cleanup = app.add_subcommand("cleanup", "Stop and remove all pods, their networks, volumes and files, and all rules")
+                      ->group("Daemon");
+  add_run_flags(*cleanup, cleanup_flags);
+  cleanup->callback([&] { exit_code = run_cleanup(cleanup_flags); });
+
+  ClientOptions client;
+  add_client_commands(app, client, exit_code);
+  CLI11_PARSE(app, argc, argv);
+  return exit_code;
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,294 @@
+#include "agent/config/fields.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "base/strings.hpp"
+
+namespace keelson::agent {
+namespace {
+
+using Json = nlohmann::json;
+
+Error wrong_type(const char* expected, const Json& value) {
+  return make_error(Errc::invalid_argument, std::string("expected ") + expected + ", got " + value.dump());
+}
+
+Result<std::string> as_string(const Json& value) {
+  if (!value.is_string()) return wrong_type("string", value);
+  return value.get<std::string>();
+}
+
+Result<std::vector<std::string>> as_strings(const Json& value) {
+  if (!value.is_array()) return wrong_type("list of strings", value);
+  std::vector<std::string> out;
+  for (const auto& item : value) {
+    TRY(auto text, as_string(item));
+    out.push_back(std::move(text));
+  }
+  return out;
+}
+
+// A Go duration such as "1h2m3.5s" or "300ms".
+Result<Nanoseconds> as_duration(const Json& value) {
+  TRY(const auto text, as_string(value));
+  static const std::map<std::string, double> kUnits = {{"h", 3600e9}, {"m", 60e9}, {"s", 1e9},
+                                                       {"ms", 1e6},   {"us", 1e3}, {"ns", 1}};
+  double total = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = text.find_first_not_of("0123456789.", at);
+    const auto unit_end = end == std::string::npos ? end : text.find_first_of("0123456789.", end);
+    if (end == at || end == std::string::npos) return wrong_type("duration such as \"30s\"", value);
+    const auto unit = kUnits.find(text.substr(end, unit_end - end));
+    if (unit == kUnits.end()) return wrong_type("duration such as \"30s\"", value);
+    total += std::stod(text.substr(at, end - at)) * unit->second;
+    at = unit_end == std::string::npos ? text.size() : unit_end;
+  }
+  return Nanoseconds(static_cast<std::int64_t>(total));
+}
+
+// Setters that store a value of one JSON type into one place.
+template <class Place>
+ApplyField text(Place place) {
+  return [place](const Json& v, Options& o) -> Result<void> {
+    TRY(auto value, as_string(v));
+    place(o) = std::move(value);
+    return {};
+  };
+}
+
+template <class Place>
+ApplyField texts(Place place) {
+  return [place](const Json& v, Options& o) -> Result<void> {
+    TRY(auto values, as_strings(v));
+    auto& target = place(o);
+    target.clear();
+    for (auto& value : values) target.emplace_back(std::move(value));
+    return {};
+  };
+}
+
+template <class Place>
+ApplyField flag(Place place) {
+  return [place](const Json& v, Options& o) -> Result<void> {
+    if (!v.is_boolean()) return wrong_type("boolean", v);
+    place(o) = v.get<bool>();
+    return {};
+  };
+}
+
+template <class Place>
+ApplyField number(Place place, std::int64_t min, std::int64_t max) {
+  return [place, min, max](const Json& v, Options& o) -> Result<void> {
+    if (!v.is_number_integer()) return wrong_type("integer", v);
+    const auto n = v.get<std::int64_t>();
+    if (n < min || n > max) {
+      return make_error(Errc::invalid_argument, std::to_string(n) + " is not within " + std::to_string(min) + " and " +
+                                                    std::to_string(max));
+    }
+    using Target = std::remove_reference_t<decltype(place(o))>;
+    place(o) = static_cast<Target>(n);
+    return {};
+  };
+}
+
+template <class Place>
+ApplyField duration(Place place) {
+  return [place](const Json& v, Options& o) -> Result<void> {
+    TRY(const auto value, as_duration(v));
+    using Target = std::remove_reference_t<decltype(place(o))>;
+    place(o) = std::chrono::duration_cast<Target>(value);
+    return {};
+  };
+}
+
+#define AT(member) [](Options& o) -> auto& { return o.member; }
+
+Result<void> set_resolv_conf(const Json& v, Options& o) {
+  TRY(const auto path, as_string(v));
+  if (path.empty()) {
+    o.resolv_conf.reset();
+  } else {
+    o.resolv_conf = path;
+  }
+  return {};
+}
+
+Result<void> set_serialize_pulls(const Json& v, Options& o) {
+  if (!v.is_boolean()) return wrong_type("boolean", v);
+  if (v.get<bool>()) o.parallel_pulls = 1;
+  return {};
+}
+
+Result<void> set_quota_period(const Json& v, Options& o) {
+  TRY(const auto period, as_duration(v));
+  o.cpu_cfs_quota_period_us = std::chrono::duration_cast<std::chrono::microseconds>(period).count();
+  return {};
+}
+
+Result<void> set_cgroup_driver(const Json& v, Options& o) {
+  TRY(const auto name, as_string(v));
+  if (name != "cgroupfs" && name != "systemd") return make_error(Errc::invalid_argument, "one of cgroupfs, systemd");
+  o.cgroup_driver = name;
+  return {};
+}
+
+Result<void> set_proxy_mode(const Json& v, Options&) {
+  TRY(const auto mode, as_string(v));
+  if (mode.empty() || mode == "iptables") return {};
+  return make_error(Errc::invalid_argument, "mode \"" + mode + "\" is not served: iptables");
+}
+
+Result<void> set_local_mode(const Json& v, Options& o) {
+  static const std::map<std::string, proxy::LocalMode> kModes = {
+      {"ClusterCIDR", proxy::LocalMode::cluster_cidr},
+      {"NodeCIDR", proxy::LocalMode::node_cidr},
+      {"BridgeInterface", proxy::LocalMode::bridge_interface},
+      {"InterfaceNamePrefix", proxy::LocalMode::interface_name_prefix}};
+  TRY(const auto name, as_string(v));
+  const auto it = kModes.find(name.empty() ? "ClusterCIDR" : name);
+  if (it == kModes.end()) {
+    return make_error(Errc::invalid_argument, "one of ClusterCIDR, NodeCIDR, BridgeInterface, InterfaceNamePrefix");
+  }
+  o.proxy.detect_local_mode = it->second;
+  return {};
+}
+
+Result<void> set_cluster_cidr(const Json& v, Options& o) {
+  TRY(const auto cidrs, as_string(v));
+  o.proxy.cluster_cidrs = cidrs.empty() ? std::vector<std::string>() : split(cidrs, ',');
+  return {};
+}
+
+Result<void> set_cni_mode(const Json& v, Options& o) {
+  static const std::map<std::string, CniMode> kModes = {
+      {"agent", CniMode::agent}, {"runtime", CniMode::runtime}, {"auto", CniMode::automatic}};
+  TRY(const auto name, as_string(v));
+  const auto it = kModes.find(name);
+  if (it == kModes.end()) return make_error(Errc::invalid_argument, "one of agent, runtime, auto");
+  o.cni = it->second;
+  return {};
+}
+
+Result<void> set_runtime_classes(const Json& v, Options& o) {
+  if (!v.is_object()) return wrong_type("object of RuntimeClass names to handlers", v);
+  for (const auto& [name, handler] : v.items()) {
+    TRY(o.runtime_classes[name], as_string(handler));
+  }
+  return {};
+}
+
+Result<void> set_log_level(const Json& v, Options& o) {
+  TRY(const auto name, as_string(v));
+  TRY(o.log_level, parse_log_level(name));
+  return {};
+}
+
+Result<void> set_log_format(const Json& v, Options& o) {
+  TRY(const auto name, as_string(v));
+  TRY(o.log_format, parse_log_format(name));
+  return {};
+}
+
+constexpr std::int64_t kMax32 = 2147483647;
+
+ConfigKind kubelet_kind() {
+  ConfigKind kind{"kubelet.config.k8s.io", {}, {}};
+  kind.fields = {
+      {"staticPodPath", text(AT(manifests))},
+      {"containerRuntimeEndpoint", text(AT(runtime_endpoint))},
+      {"podLogsDir", text(AT(pod_logs_dir))},
+      {"clusterDNS", texts(AT(cluster_dns))},
+      {"clusterDomain", text(AT(cluster_domain))},
+      {"resolvConf", set_resolv_conf},
+      {"cgroupDriver", set_cgroup_driver},
+      {"cgroupRoot", text(AT(cgroup_root))},
+      {"maxPods", number(AT(max_pods), 0, kMax32)},
+      {"podPidsLimit", number(AT(pod_pids_limit), -1, kMax32)},
+      {"cpuCFSQuota", flag(AT(cpu_cfs_quota))},
+      {"cpuCFSQuotaPeriod", set_quota_period},
+      {"serializeImagePulls", set_serialize_pulls},
+      {"maxParallelImagePulls", number(AT(parallel_pulls), 1, 1000)},
+      {"seccompDefault", flag(AT(seccomp_default))},
+  };
+  kind.without_effect = {
+      "address", "allowedUnsafeSysctls", "authentication", "authorization", "cgroupsPerQOS", "configMapAndSecretChangeDetectionStrategy",
+      "containerLogMaxFiles", "containerLogMaxSize", "containerLogMaxWorkers", "containerLogMonitorInterval", "contentType",
+      "cpuManagerPolicy", "cpuManagerPolicyOptions", "cpuManagerReconcilePeriod", "crashLoopBackOff", "enableContentionProfiling",
+      "enableControllerAttachDetach", "enableDebugFlagsHandler", "enableDebuggingHandlers", "enableProfilingHandler", "enableServer",
+      "enableSystemLogHandler", "enableSystemLogQuery", "enforceNodeAllocatable", "eventBurst", "eventRecordQPS", "evictionHard",
+      "evictionMaxPodGracePeriod", "evictionMinimumReclaim", "evictionPressureTransitionPeriod", "evictionSoft",
+      "evictionSoftGracePeriod", "failCgroupV1", "failSwapOn", "featureGates", "fileCheckFrequency", "hairpinMode", "healthzBindAddress",
+      "healthzPort", "httpCheckFrequency", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent", "imageMaximumGCAge",
+      "imageMinimumGCAge", "imagePullCredentialsVerificationPolicy", "imageServiceEndpoint", "iptablesDropBit", "iptablesMasqueradeBit",
+      "kernelMemcgNotification", "kubeAPIBurst", "kubeAPIQPS", "kubeReserved", "kubeReservedCgroup", "kubeletCgroups",
+      "localStorageCapacityIsolation", "logging", "makeIPTablesUtilChains", "maxOpenFiles", "memoryManagerPolicy", "memorySwap",
+      "memoryThrottlingFactor", "mergeDefaultEvictionSettings", "nodeLeaseDurationSeconds", "nodeStatusMaxImages",
+      "nodeStatusReportFrequency", "nodeStatusUpdateFrequency", "oomScoreAdj", "podCIDR", "podsPerCore", "port",
+      "preloadedImagesVerificationAllowlist", "protectKernelDefaults", "providerID", "qosReserved", "readOnlyPort", "registerNode",
+      "registerWithTaints", "registryBurst", "registryPullQPS", "reservedMemory", "reservedSystemCPUs", "rotateCertificates",
+      "runOnce", "runtimeRequestTimeout", "serverTLSBootstrap", "showHiddenMetricsForVersion", "shutdownGracePeriod",
+      "shutdownGracePeriodByPodPriority", "shutdownGracePeriodCriticalPods", "singleProcessOOMKill", "staticPodURL",
+      "staticPodURLHeader", "streamingConnectionIdleTimeout", "syncFrequency", "systemCgroups", "systemReserved",
+      "systemReservedCgroup", "tlsCertFile", "tlsCipherSuites", "tlsMinVersion", "tlsPrivateKeyFile", "topologyManagerPolicy",
+      "topologyManagerPolicyOptions", "topologyManagerScope", "tracing", "userNamespaces", "volumePluginDir", "volumeStatsAggPeriod"};
+  return kind;
+}
+
+ConfigKind proxy_kind() {
+  ConfigKind kind{"kubeproxy.config.k8s.io", {}, {}};
+  kind.fields = {
+      {"mode", set_proxy_mode},
+      {"clusterCIDR", set_cluster_cidr},
+      {"hostnameOverride", text(AT(hostname_override))},
+      {"detectLocalMode", set_local_mode},
+      {"detectLocal.bridgeInterface", text(AT(proxy.bridge_interface))},
+      {"detectLocal.interfaceNamePrefix", text(AT(proxy.interface_name_prefix))},
+      {"nodePortAddresses", texts(AT(proxy.node_port_addresses))},
+      {"iptables.masqueradeAll", flag(AT(proxy.masquerade_all))},
+      {"iptables.masqueradeBit", number(AT(proxy.masquerade_bit), 0, 31)},
+      {"iptables.localhostNodePorts", flag(AT(proxy.localhost_node_ports))},
+      {"iptables.syncPeriod", duration(AT(proxy.sync_period))},
+      {"iptables.minSyncPeriod", duration(AT(proxy.min_sync_period))},
+  };
+  kind.without_effect = {"bindAddress", "bindAddressHardFail", "clientConnection", "configSyncPeriod", "conntrack",
+                         "enableProfiling", "featureGates", "healthzBindAddress", "ipvs", "logging", "metricsBindAddress",
+                         "nftables", "oomScoreAdj", "portRange", "showHiddenMetricsForVersion", "windowsRunAsService", "winkernel"};
+  return kind;
+}
+
+ConfigKind keelson_kind() {
+  ConfigKind kind{"keelson.io", {}, {}};
+  kind.fields = {
+      {"manifests", text(AT(manifests))},
+      {"hostnameOverride", text(AT(hostname_override))},
+      {"nodeIPs", texts(AT(node_ips))},
+      {"rootDir", text(AT(root_dir))},
+      {"socket", text(AT(socket))},
+      {"containerLogsDir", text(AT(container_logs_dir))},
+      {"runtimeClasses", set_runtime_classes},
+      {"parallelPodStarts", number(AT(parallel_starts), 1, 1000)},
+      {"cni.mode", set_cni_mode},
+      {"cni.confDir", text(AT(cni_conf_dir))},
+      {"cni.binDirs", texts(AT(cni_bin_dirs))},
+      {"cni.socket", text(AT(cni_socket))},
+      {"cni.installShim", text(AT(install_cni_shim))},
+      {"proxy.enabled", flag(AT(proxy_enabled))},
+      {"serviceCIDR", text(AT(service_cidr))},
+      {"logLevel", set_log_level},
+      {"logFormat", set_log_format},
+  };
+  return kind;
+}
+
+#undef AT
+
+}  // namespace
+
+const std::map<std::string, ConfigKind>& config_kinds() {
+  static const std::map<std::string, ConfigKind> kinds = {{"KubeletConfiguration", kubelet_kind()},
+                                                          {"KubeProxyConfiguration", proxy_kind()},
+                                                          {"KeelsonConfiguration", keelson_kind()}};
+  return kinds;
+}
+
+}  // namespace keelson::agent

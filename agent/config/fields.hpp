@@ -1,0 +1,25 @@
+// The fields of one configuration kind: what each does to the options, and which are known without effect here.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <set>
+#include <string>
+
+#include "agent/config/options.hpp"
+
+namespace keelson::agent {
+
+using ApplyField = std::function<Result<void>(const nlohmann::json& value, Options& options)>;
+
+struct ConfigKind {
+  std::string api_group;                    // the part of apiVersion before the slash
+  std::map<std::string, ApplyField> fields;  // by path, "conntrack.maxPerCore"
+  std::set<std::string> without_effect;      // known to upstream; whole sub-objects by their top name
+};
+
+// By kind: KubeletConfiguration, KubeProxyConfiguration, KeelsonConfiguration.
+[[nodiscard]] const std::map<std::string, ConfigKind>& config_kinds();
+
+}  // namespace keelson::agent

@@ -1,0 +1,134 @@
+#include "agent/daemon/daemon.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "agent/daemon/parts.hpp"
+#include "agent/spec/cgroups.hpp"
+#include "base/log.hpp"
+
+namespace keelson::agent {
+namespace {
+
+constexpr auto kRuntimePatience = std::chrono::seconds(2);  // between log lines while the runtime is not there
+
+}  // namespace
+
+Daemon::Daemon(Options options) : options_(std::move(options)) {}
+Daemon::~Daemon() = default;
+
+int Daemon::run() { return drive(serve()); }
+int Daemon::clean_up() { return drive(remove_all()); }
+
+// Runs `main` with the loop; whatever happens inside, the daemon's parts are stopped in order.
+int Daemon::drive(Awaitable<void> main) {
+  asio::co_spawn(loop_, std::move(main), [this](const std::exception_ptr& error) {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+      log_error("daemon failed", {{"error", e.what()}});
+      exit_code_ = 1;
+    }
+    loop_.stop();
+  });
+  loop_.run();
+  parts_.reset();
+  return exit_code_;
+}
+
+Awaitable<void> Daemon::serve() {
+  using boost::asio::experimental::awaitable_operators::operator||;
+  asio::signal_set signals(loop_, SIGTERM, SIGINT);
+  auto started = co_await (start() || signals.async_wait(asio::use_awaitable));
+  if (started.index() == 0 && !std::get<0>(started)) {
+    log_error("start failed", {{"error", std::get<0>(started).error()}});
+    exit_code_ = 1;
+  } else if (started.index() == 0) {
+    const int signal = co_await signals.async_wait(asio::use_awaitable);
+    log_info("stopping; pods go on running", {{"signal", signal}});
+  }
+  co_await stop();
+}
+
+Awaitable<void> Daemon::remove_all() {
+  const auto started = co_await start();
+  if (!started) {
+    log_error("start failed", {{"error", started.error()}});
+    exit_code_ = 1;
+  } else {
+    Notifier changed(loop_.get_executor());
+    auto& pods = parts_->pods;
+    pods.on_change([&changed] { changed.notify(); });
+    pods.sources_ready();
+    while (!pods.empty()) co_await changed.wait();
+    co_await parts_->reconcile_network();
+    const auto cleaned = co_await proxy::cleanup_rules(parts_->iptables);
+    if (!cleaned) {
+      log_error("rules not removed", {{"error", cleaned.error()}});
+      exit_code_ = 1;
+    }
+  }
+  co_await stop();
+}
+
+Awaitable<Result<void>> Daemon::connect_runtime() {
+  auto& p = *parts_;
+  for (;;) {
+    auto facts = co_await read_runtime_facts(*p.client);
+    if (facts) {
+      p.runtime = std::move(*facts);
+      break;
+    }
+    if (facts.error().code != Errc::unavailable) co_return facts.error();
+    log_warn("waiting for the container runtime", {{"error", facts.error()}});
+    co_await sleep_for(kRuntimePatience);
+  }
+  if (p.runtime.cgroup_driver && options_.cgroup_driver.empty()) p.facts.cgroup_driver = *p.runtime.cgroup_driver;
+  p.context.runtime_name = p.runtime.name;
+  p.context.recursive_read_only = p.runtime.recursive_read_only;
+  log_info("runtime connected", {{"runtime", p.runtime.name},
+                                 {"version", p.runtime.version},
+                                 {"cgroup driver", p.facts.cgroup_driver == spec::CgroupDriver::systemd ? "systemd" : "cgroupfs"},
+                                 {"cgroup version", p.facts.cgroup_version}});
+  co_return Result<void>();
+}
+
+Awaitable<Result<void>> Daemon::start() {
+  CO_TRY(auto facts, make_node_facts(options_));
+  CO_TRY(auto client, cri::Client::create(loop_.get_executor(), options_.runtime_endpoint));
+  parts_ = std::make_unique<Parts>(loop_.get_executor(), options_, std::move(facts), std::move(client));
+  auto& p = *parts_;
+  CO_CHECK_OK(with_context(p.server.start(), "control socket"));
+  CO_CHECK_OK(with_context(co_await p.network.start(), "pod network"));
+  CO_CHECK_OK(co_await connect_runtime());
+  p.cgroups = spec::Cgroups(p.facts);
+  CO_CHECK_OK(with_context(p.cgroups.ensure_qos(p.facts.hugepage_sizes), "QoS cgroups"));
+  CO_CHECK_OK(co_await p.network.settle(*p.client, p.runtime));
+  CO_CHECK_OK(with_context(co_await p.volumes.start(), "volumes"));
+  CO_CHECK_OK(with_context(co_await p.pods.start(), "pods of the runtime"));
+  co_await p.reconcile_network();
+  p.connect();
+  p.tasks.spawn("proxy", p.services.run());
+  p.events.start();
+  if (!options_.manifests.empty()) p.tasks.spawn("manifest folder", p.source->run());
+  log_info("ready", {{"node", p.facts.name}, {"address", p.facts.ips.front()}, {"manifests", options_.manifests.string()}});
+  co_return Result<void>();
+}
+
+Awaitable<void> Daemon::stop() {
+  if (!parts_) co_return;
+  auto& p = *parts_;
+  co_await p.server.stop();
+  p.tasks.cancel();
+  co_await p.tasks.join();
+  co_await p.events.stop();
+  co_await p.pods.stop();
+  co_await p.probes.stop();
+  co_await p.images.stop();
+  co_await p.volumes.stop();
+  co_await p.network.stop();
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,98 @@
+#include "agent/daemon/parts.hpp"
+
+#include "base/log.hpp"
+
+namespace keelson::agent {
+namespace {
+
+volumes::NodeFacts volume_facts(const spec::NodeFacts& facts) {
+  volumes::NodeFacts out;
+  out.name = facts.name;
+  out.labels = {{"kubernetes.io/hostname", facts.name}, {"kubernetes.io/os", "linux"}};
+  out.allocatable_memory = facts.memory_bytes;
+  return out;
+}
+
+// Runs a probe's command in its container.
+Awaitable<Result<probes::ExecResult>> exec_in_container(cri::RuntimeService& runtime, std::string id,
+                                                        std::vector<std::string> argv, Nanoseconds timeout) {
+  cri::v1::ExecSyncRequest request;
+  request.set_container_id(id);
+  for (auto& arg : argv) *request.add_cmd() = std::move(arg);
+  request.set_timeout(std::chrono::ceil<Seconds>(timeout).count());
+  const auto deadline = std::chrono::ceil<Milliseconds>(timeout) + Seconds(1);
+  CO_TRY(const auto reply, co_await runtime.exec_sync(std::move(request), deadline));
+  co_return probes::ExecResult{reply.exit_code(), reply.stdout() + reply.stderr()};
+}
+
+}  // namespace
+
+Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_facts, std::unique_ptr<cri::Client> cri_client)
+    : executor(std::move(loop)),
+      options(opts),
+      clock(system_clock()),
+      facts(std::move(node_facts)),
+      client(std::move(cri_client)),
+      journal(clock),
+      cgroups(facts),
+      network(executor, pool, options),
+      services(executor, pool, options, facts.name, facts.ips, clock),
+      images(executor, *client, clock, options.parallel_pulls),
+      volumes(executor, pool, volumes::linux_mounter(), options.root_dir, volume_facts(facts), clock),
+      probes(executor, clock,
+             {.exec = [this](std::string id, std::vector<std::string> argv, Nanoseconds timeout) {
+                return exec_in_container(*client, std::move(id), std::move(argv), timeout);
+              },
+              .on_change = [this](const std::string& uid) { pods.probe_changed(uid); },
+              .on_event = [this](const std::string& uid, const std::string& container, std::string_view reason,
+                                 const std::string& message) {
+                if (const auto pod = pods.find_uid(uid)) {
+                  journal.pod(kube::object_key(pod->pod->metadata))
+                      .event(EntryKind::warning, "container " + container, reason, message);
+                }
+              }}),
+      starts(executor, options.parallel_starts),
+      context{.executor = executor, .clock = clock, .pool = pool, .runtime = *client, .images = images, .volumes = volumes,
+              .probes = probes, .objects = objects, .facts = facts, .cgroups = cgroups, .starts = starts, .journal = journal},
+      pods(context),
+      events(executor, *client,
+             {.on_event = [this](const cri::ContainerEvent& e) { pods.runtime_changed(e.container_id, e.sandbox_id); },
+              .on_resync = [this] { resync(); }}),
+      data(*this),
+      server(executor, data, {.socket = options.socket}),
+      tasks(executor) {
+  objects.target = &no_objects;
+  context.service_hosts = options.cluster_dns.empty();
+  context.runtime_handlers = options.runtime_classes;
+}
+
+void Daemon::Parts::connect() {
+  if (!options.manifests.empty()) {
+    ManifestSourceOptions source_options{.dir = options.manifests, .root_dir = options.root_dir, .node_name = facts.name,
+                                         .service_cidr = options.service_cidr};
+    source = std::make_unique<ManifestSource>(
+        executor, pool, clock, pods, source_options,
+        [this](const Services::ServiceList& list) { services.set_services(list); },
+        [this](const Services::SliceList& list) { services.set_slices(list); });
+    objects.target = source.get();
+  }
+  network.on_change([this] { pods.objects_changed({}); });
+}
+
+void Daemon::Parts::resync() {
+  pods.resync();
+  tasks.spawn("network reconcile", reconcile_network());
+}
+
+Awaitable<void> Daemon::Parts::reconcile_network() {
+  if (!network.ours()) co_return;
+  cri::v1::ListPodSandboxRequest request;
+  request.mutable_filter()->mutable_state()->set_state(cri::v1::SANDBOX_READY);
+  const auto list = co_await client->list_pod_sandbox(std::move(request));
+  if (!list) co_return;
+  std::set<std::string> live;
+  for (const auto& s : list->items()) live.insert(s.id());
+  co_await network.reconcile(std::move(live));
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,68 @@
+// The daemon's modules, in the order of their making (and so, reversed, of their end), and how they are connected.
+#pragma once
+
+#include <memory>
+
+#include "agent/daemon/daemon.hpp"
+#include "agent/daemon/facts.hpp"
+#include "agent/daemon/network.hpp"
+#include "agent/daemon/runtime_facts.hpp"
+#include "agent/daemon/server_data.hpp"
+#include "agent/daemon/services.hpp"
+#include "agent/pod/manager.hpp"
+#include "agent/server/unix_server.hpp"
+#include "agent/standalone/source.hpp"
+#include "cri/events.hpp"
+
+namespace keelson::agent {
+
+// Stands in for a source when there is none (`keelson cleanup`): no pod refers to anything.
+class NoObjects final : public ObjectSource {
+ public:
+  Awaitable<Result<kube::ObjectSet>> gather(std::shared_ptr<const kube::Pod>) override { co_return kube::ObjectSet{}; }
+};
+
+struct Daemon::Parts {
+  Parts(Executor executor, const Options& options, spec::NodeFacts node_facts, std::unique_ptr<cri::Client> cri_client);
+
+  // Connects what needs everything to be there.
+  void connect();
+  // runtime, probes and folder -> manager: anything may have changed.
+  void resync();
+  // Frees what dead sandboxes left of the pod network.
+  Awaitable<void> reconcile_network();
+
+  Executor executor;
+  const Options& options;
+  const Clock& clock;
+  spec::NodeFacts facts;
+  RuntimeFacts runtime;
+  BlockingPool pool;
+  std::unique_ptr<cri::Client> client;
+  proxy::SystemIptables iptables;
+  Journal journal;
+  spec::Cgroups cgroups;
+  Network network;
+  Services services;
+  ImageManager images;
+  volumes::VolumeManager volumes;
+  probes::ProbeManager probes;
+  Semaphore starts;
+  NoObjects no_objects;
+  // The context's object source is set once the source exists: it needs the manager, which needs the context.
+  struct LateObjects final : ObjectSource {
+    ObjectSource* target = nullptr;
+    Awaitable<Result<kube::ObjectSet>> gather(std::shared_ptr<const kube::Pod> pod) override {
+      return target->gather(std::move(pod));
+    }
+  } objects;
+  PodContext context;
+  PodManager pods;
+  std::unique_ptr<ManifestSource> source;
+  cri::EventStream events;
+  NodeData data;
+  UnixServer server;
+  TaskGroup tasks;
+};
+
+}  // namespace keelson::agent
