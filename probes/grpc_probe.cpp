@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/completion_queue.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
@@ -12,6 +13,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <thread>
 
 #include "probes/health.grpc.pb.h"
 #include "probes/health.pb.h"
@@ -27,43 +29,87 @@ struct Call {
   grpc::ClientContext context;
   health::HealthCheckRequest request;
   health::HealthCheckResponse response;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<health::HealthCheckResponse>> reader;
+  grpc::Status status;
 };
 
-std::shared_ptr<grpc::Channel> connect(const std::string& address) {
+std::shared_ptr<grpc::Channel> connect(const std::string& address, Nanoseconds timeout) {
   grpc::ChannelArguments arguments;
   arguments.SetUserAgentPrefix(std::string(kProbeUserAgent));
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // The attempt is about connecting too: no connection and no connect backoff left over from the last one.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // Else a peer that accepts and stays silent keeps its connection for 20 s after we have given up.
+  const auto limit = std::chrono::duration_cast<Milliseconds>(timeout);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(limit.count()));
   const char* scheme = address.starts_with('[') ? "ipv6:" : "ipv4:";
   return grpc::CreateCustomChannel(scheme + address, grpc::InsecureChannelCredentials(), arguments);
 }
 
-// Health/Check through the callback API; resumes on the caller's executor. Cancellation of the task cancels the call.
-Awaitable<grpc::Status> check(std::shared_ptr<Call> call) {
+// The one thread that waits for the answers of all grpc attempts and hands them to the loop; started by the first one.
+// Not gRPC's callback API: without other users it starts and ends a pool of threads with each channel.
+class Completions {
+ public:
+  static Completions& instance() {
+    static Completions completions;
+    return completions;
+  }
+  ~Completions() {
+    queue_.Shutdown();
+    thread_.join();
+  }
+  grpc::CompletionQueue& queue() { return queue_; }
+
+  // What the queue carries: an attempt that waits. hand_over() runs on the queue's thread.
+  struct Waiter {
+    virtual ~Waiter() = default;
+    virtual void hand_over() = 0;
+  };
+
+ private:
+  Completions() : thread_([this] { pump(); }) {}
+  void pump() {
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_.Next(&tag, &ok)) std::unique_ptr<Waiter>(static_cast<Waiter*>(tag))->hand_over();
+  }
+
+  grpc::CompletionQueue queue_;
+  std::thread thread_;
+};
+
+template <class Handler>
+struct HandlerWaiter final : Completions::Waiter {
+  HandlerWaiter(Handler h, std::shared_ptr<Call> c)
+      : executor(asio::get_associated_executor(h)), guard(executor), handler(std::move(h)), call(std::move(c)) {}
+  void hand_over() override {
+    asio::post(executor, [handler = std::move(handler), call = std::move(call)]() mutable {
+      if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) slot.clear();
+      auto resume = std::move(handler);
+      resume();
+    });
+  }
+  asio::associated_executor_t<Handler> executor;
+  asio::executor_work_guard<asio::associated_executor_t<Handler>> guard;  // the loop runs on until the answer is there
+  Handler handler;
+  std::shared_ptr<Call> call;  // gRPC writes into it until then, even when nobody waits any more
+};
+
+// Health/Check; resumes on the caller's executor with the answer in `call`. Cancellation of the task cancels the call.
+Awaitable<void> check(std::shared_ptr<Call> call) {
   auto start = [](auto handler, std::shared_ptr<Call> started) {
-    using Handler = decltype(handler);
-    auto slot = asio::get_associated_cancellation_slot(handler);
-    if (slot.is_connected()) {
+    if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
       slot.assign([weak = std::weak_ptr<Call>(started)](asio::cancellation_type) {
         if (const auto running = weak.lock()) running->context.TryCancel();
       });
     }
-    auto executor = asio::get_associated_executor(handler);
-    auto shared = std::make_shared<Handler>(std::move(handler));  // gRPC's callback must be copyable
-    // On a thread of gRPC: only hands over to the loop. The work guard keeps the loop running until then.
-    auto done = [shared, executor, started, guard = asio::make_work_guard(executor)](const grpc::Status& status) {
-      asio::post(executor, [shared, status, started]() mutable {
-        auto slot_now = asio::get_associated_cancellation_slot(*shared);
-        if (slot_now.is_connected()) slot_now.clear();
-        Handler resume = std::move(*shared);
-        resume(std::move(status));
-      });
-    };
-    started->stub->async()->Check(&started->context, &started->request, &started->response, std::move(done));
+    Call& c = *started;
+    c.reader = c.stub->PrepareAsyncCheck(&c.context, c.request, &Completions::instance().queue());
+    c.reader->StartCall();
+    auto waiter = std::make_unique<HandlerWaiter<decltype(handler)>>(std::move(handler), std::move(started));
+    c.reader->Finish(&c.response, &c.status, static_cast<Completions::Waiter*>(waiter.release()));
   };
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(grpc::Status)>(
-      start, asio::use_awaitable, std::move(call));
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(start, asio::use_awaitable, std::move(call));
 }
 
 std::string describe_failure(const grpc::Status& status, const GrpcTarget& target, bool connected,
@@ -95,13 +141,14 @@ std::string status_name(health::HealthCheckResponse::ServingStatus status) {
 
 Awaitable<Outcome> grpc_probe(std::shared_ptr<const GrpcTarget> target, Nanoseconds timeout) {
   auto call = std::make_shared<Call>();
-  call->channel = connect(target->address);
+  call->channel = connect(target->address, timeout);
   call->stub = health::Health::NewStub(call->channel);
   call->request.set_service(target->service);
   call->context.set_wait_for_ready(true);
   call->context.set_deadline(std::chrono::system_clock::now() +
                              std::chrono::duration_cast<std::chrono::system_clock::duration>(timeout));
-  const grpc::Status status = co_await check(call);
+  co_await check(call);
+  const grpc::Status& status = call->status;
 
   Outcome outcome;
   outcome.kind = OutcomeKind::failure;

@@ -70,7 +70,7 @@ TEST_CASE("targets: of every kind") {
 
   probe.http_get.emplace();
   probe.http_get->port = kube::IntOrString("nope");
-  CHECK_FALSE(make_target(probe, c, "10.0.0.1"));
+  CHECK_FALSE(make_target(probe, c, "10.0.0.1").has_value());
 
   probe.exec.emplace();
   probe.exec->command = {"cat", "/x"};
@@ -80,7 +80,7 @@ TEST_CASE("targets: of every kind") {
 TEST_CASE("http request: defaults") {
   kube::HttpGetAction action;
   const auto target = make_http_target(action, "10.0.0.1", 8080);
-  REQUIRE(target);
+  REQUIRE(target.has_value());
   CHECK(to_string(target->url) == "http://10.0.0.1:8080/");
   CHECK(target->request ==
         "GET / HTTP/1.1\r\nHost: 10.0.0.1:8080\r\nUser-Agent: kube-probe/1.35\r\nAccept: */*\r\nConnection: close\r\n\r\n");
@@ -97,7 +97,7 @@ TEST_CASE("http request: headers") {
   kube::HttpGetAction action;
   action.http_headers = {{"Host", "app.example"}, {"X-A", "1"}, {"X-A", "2"}, {"user-agent", "me"}, {"Accept", ""}};
   const auto target = make_http_target(action, "10.0.0.1", 80);
-  REQUIRE(target);
+  REQUIRE(target.has_value());
   CHECK(target->request ==
         "GET / HTTP/1.1\r\nHost: app.example\r\nX-A: 1\r\nX-A: 2\r\nuser-agent: me\r\nConnection: close\r\n\r\n");
   action.http_headers = {{"X-A", "1\r\nX-Evil: 2"}};
