@@ -22,7 +22,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "runtimes(*versions): containerd versions to run this test with")
     config.addinivalue_line("markers", "agent(**options): options of the keelson agent, see harness.node.Node")
     # Ended from outside, a session still tidies up.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc):
@@ -66,13 +66,15 @@ def machine(request, images):
 @pytest.fixture
 def node(request, machine):
     mark = request.node.get_closest_marker("agent")
-    node = Node(machine, **(mark.kwargs if mark else {}))
     try:
-        yield node
-    finally:
-        failed = not hasattr(request.node, "report_call") or request.node.report_call.failed
-        left = node.close()
-        if failed or left:
-            _machines.pop(machine.version).destroy()
+        node = Node(machine, **(mark.kwargs if mark else {}))
+    except BaseException:
+        _machines.pop(machine.version).destroy()
+        raise
+    yield node
+    failed = not hasattr(request.node, "report_call") or request.node.report_call.failed
+    left = node.close()
+    if failed or left:
+        _machines.pop(machine.version).destroy()
     if left and not failed:
         pytest.fail("left behind:\n  " + "\n  ".join(left[:30]), pytrace=False)

@@ -46,7 +46,8 @@ class Agent:
         return self.process.stop(signal.SIGTERM) if self.process else 0
 
     def kill(self) -> None:
-        self.process.stop(signal.SIGKILL)
+        if self.process:
+            self.process.stop(signal.SIGKILL)
 
     def list(self, kind: str) -> list[dict]:
         return json.loads(self.cli("get", kind, "-o", "json").stdout)["items"]

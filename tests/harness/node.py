@@ -65,7 +65,8 @@ class Node:
                  env: dict | None = None):
         self.machine, self.network, self.containerd = machine, machine.network, machine.containerd
         self.name = f"{machine.name}n{next(_numbers)}"
-        self.folder = machine.folder / self.name
+        # The same folder for each Node of a Machine: the shim's configuration names paths in it and so stays the same too.
+        self.folder = machine.folder / "node"
         self.manifests, self.root, self.net_d = self.folder / "manifests", self.folder / "root", self.folder / "net.d"
         for path in (self.manifests, self.root, self.net_d):
             path.mkdir(parents=True)
@@ -86,7 +87,11 @@ class Node:
             command += ["--config", self.folder / "config.yaml"]
         self.agent = Agent(self.folder, command, self.network.enter, env)
         if start:
-            self.agent.start()
+            try:
+                self.agent.start()
+            except BaseException:
+                self.agent.kill()
+                raise
 
     # What a user does to the folder.
     def conflist(self, content: dict, name: str = "10-pods.conflist") -> None:
@@ -204,6 +209,7 @@ class Node:
                                     self.containerd.endpoint, "--socket", self.agent.socket, check=False)
             found += [f"keelson cleanup: exit {done.returncode}: {done.stderr[-400:]}"] if done.returncode else []
             found += leaks.after_cleanup()
+        remove_folder(self.folder)
         return found
 
 

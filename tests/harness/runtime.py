@@ -62,7 +62,7 @@ class Containerd:
         cni_conf.mkdir(parents=True, exist_ok=True)
         (folder / "containerd.toml").write_text(
             CONFIG.format(dir=folder, cni_conf=cni_conf, restricted="false" if can_lower_oom_score() else "true"))
-        for plugin in (paths.CNI_BIN / "loopback", paths.BIN / "keelson-cni"):
+        for plugin in (*paths.CNI_BIN.iterdir(), paths.BIN / "keelson-cni"):
             link = folder / "cni-bin" / plugin.name
             if not link.is_symlink():
                 link.symlink_to(plugin)

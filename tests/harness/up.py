@@ -190,7 +190,8 @@ def main() -> int:
     parser.add_argument("--manifests", type=pathlib.Path, default=paths.ROOT / "examples" / "guestbook", help="the folder to run")
     args = parser.parse_args()
     args.manifests = args.manifests.resolve()
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signo, signal.default_int_handler)
     stage, status = Stage(args), 0
     try:
         stage.up()
@@ -205,7 +206,8 @@ def main() -> int:
         if stage.agent:
             print(stage.agent.log_text()[-3000:], file=sys.stderr)
         status = 1
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # cleaning up is not interrupted by a second Ctrl-C
+    for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signo, signal.SIG_IGN)  # cleaning up is not interrupted by a second Ctrl-C
     left = stage.down()
     for line in left:
         print(f"dev up: left behind: {line}", file=sys.stderr)
