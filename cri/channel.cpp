@@ -56,7 +56,8 @@ grpc::ByteBuffer serialize(const MessageLite& message) {
 Result<void> parse(grpc::ByteBuffer& bytes, MessageLite& message, const char* method) {
   grpc::ProtoBufferReader reader(&bytes);
   if (reader.status().ok() && message.ParseFromZeroCopyStream(&reader)) return {};
-  return make_error(Errc::internal, std::string(method) + ": the answer of the runtime is not " + message.GetTypeName());
+  return make_error(Errc::internal,
+                    std::string(method) + ": the answer of the runtime is not " + message.GetTypeName());
 }
 
 grpc::ChannelArguments channel_arguments() {
@@ -84,8 +85,7 @@ struct Connection {
 
   void start() {
     const auto path = endpoint.substr(std::string_view("unix://").size());
-    auto channel =
-        grpc::CreateCustomChannel("unix:" + path, grpc::InsecureChannelCredentials(), channel_arguments());
+    auto channel = grpc::CreateCustomChannel("unix:" + path, grpc::InsecureChannelCredentials(), channel_arguments());
     stub = std::make_unique<grpc::GenericStub>(std::move(channel));
     thread = std::thread([this] { pump(); });
     pthread_setname_np(thread.native_handle(), "cri-completions");
@@ -108,6 +108,7 @@ struct Connection {
   grpc::CompletionQueue queue;
   std::unique_ptr<grpc::GenericStub> stub;
   std::optional<bool> connected;  // nothing is known before the first call
+  unsigned connections = 0;
   std::function<void(bool)> on_change;
   bool stopped = false;
   std::thread thread;
@@ -165,6 +166,7 @@ void Connection::learn(const GrpcStatus& status) {
   const bool answered = status.code == 0 || status.from_peer;
   if (stopped || connected == answered || (!answered && !is_connection_failure(status))) return;
   connected = answered;
+  if (answered) ++connections;
   if (on_change) on_change(answered);
 }
 
@@ -197,11 +199,13 @@ void Channel::on_connection_change(std::function<void(bool connected)> handler) 
   connection_->on_change = std::move(handler);
 }
 bool Channel::connected() const { return connection_->connected.value_or(false); }
+unsigned Channel::connections() const { return connection_->connections; }
 const std::string& Channel::endpoint() const { return connection_->endpoint; }
 
 Awaitable<Result<void>> Channel::unary(const char* method, const MessageLite& request, MessageLite& response,
-                                       Milliseconds timeout) {
+                                       Milliseconds timeout, bool wait_for_connection) {
   auto call = std::make_shared<UnaryCall>(connection_);  // keeps the connection: the channel may go before the answer
+  call->context.set_wait_for_ready(wait_for_connection);
   if (timeout.count() > 0) {
     const auto span = gpr_time_from_millis(timeout.count(), GPR_TIMESPAN);
     call->context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), span));

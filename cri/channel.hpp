@@ -49,8 +49,10 @@ class Channel {
 
   // One call of `method` ("/package.Service/Method", a literal). timeout 0: none. Both messages must outlive the wait.
   // Errors: as to_error() of grpc_status.hpp; cancelled when the awaiting task was cancelled, which cancels the call.
+  // wait_for_connection: while there is none, waits for it instead of failing.
   Awaitable<Result<void>> unary(const char* method, const google::protobuf::MessageLite& request,
-                                google::protobuf::MessageLite& response, Milliseconds timeout);
+                                google::protobuf::MessageLite& response, Milliseconds timeout,
+                                bool wait_for_connection = false);
 
   // Starts a server-streaming call without a deadline. The first next() tells whether the server takes it.
   using Headers = std::vector<std::pair<std::string, std::string>>;
@@ -60,6 +62,8 @@ class Channel {
   // Called on the loop whenever a call shows that the connection has come or has gone, as `connected` then is.
   void on_connection_change(std::function<void(bool connected)> handler);
   [[nodiscard]] bool connected() const;
+  // How often the connection has come so far.
+  [[nodiscard]] unsigned connections() const;
   [[nodiscard]] const std::string& endpoint() const;
 
  private:

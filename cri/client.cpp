@@ -20,6 +20,8 @@ Awaitable<Result<Response>> call(Channel& channel, const char* method, Request r
   co_return response;
 }
 
+constexpr const char* kVersion = "/runtime.v1.RuntimeService/Version";
+constexpr Milliseconds kPingTimeout = std::chrono::seconds(5);
 constexpr std::size_t kMaxSocketPath = 107;  // sun_path less its terminating zero
 
 }  // namespace
@@ -49,11 +51,22 @@ Client::~Client() = default;
 
 void Client::on_connection_change(ConnectionHandler handler) { channel_->on_connection_change(std::move(handler)); }
 bool Client::connected() const { return channel_->connected(); }
+
+Awaitable<Result<void>> Client::wait_connected() {
+  v1::VersionRequest request;
+  request.set_version("v1");
+  v1::VersionResponse response;
+  // First without waiting: so a loss that nobody noticed is noticed.
+  auto first = co_await channel_->unary(kVersion, request, response, kPingTimeout, false);
+  if (first || first.error().code != Errc::unavailable) co_return first;
+  co_return co_await channel_->unary(kVersion, request, response, kNoTimeout, true);
+}
+
 const std::string& Client::endpoint() const { return channel_->endpoint(); }
 
-#define KEELSON_CRI_RPC(Service, method, Rpc)                                                              \
-  Awaitable<Result<v1::Rpc##Response>> Client::method(v1::Rpc##Request request, Milliseconds timeout) {    \
-    const auto limit = resolve(timeout, request);                                                          \
+#define KEELSON_CRI_RPC(Service, method, Rpc)                                                               \
+  Awaitable<Result<v1::Rpc##Response>> Client::method(v1::Rpc##Request request, Milliseconds timeout) {     \
+    const auto limit = resolve(timeout, request);                                                           \
     return call<v1::Rpc##Response>(*channel_, "/runtime.v1." #Service "/" #Rpc, std::move(request), limit); \
   }
 

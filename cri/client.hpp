@@ -22,8 +22,8 @@ Result<std::string> parse_endpoint(const std::string& endpoint);
 
 class Client final : public RuntimeService, public ImageService {
  public:
-  // Connects with the first call. While that fails, tries are 100 ms to 3 s apart and calls in between fail at once with
-  // unavailable: "runtime is not reachable at unix://...: REASON". Errors: as parse_endpoint.
+  // Connects with the first call. While that fails, tries are 100 ms to 3 s apart and calls in between fail at once
+  // with unavailable: "runtime is not reachable at unix://...: REASON". Errors: as parse_endpoint.
   static Result<std::unique_ptr<Client>> create(Executor executor, const std::string& endpoint);
   ~Client() override;
 
@@ -33,13 +33,16 @@ class Client final : public RuntimeService, public ImageService {
   using ConnectionHandler = std::function<void(bool connected)>;
   void on_connection_change(ConnectionHandler handler);
   [[nodiscard]] bool connected() const;
+  // Returns once the runtime answers (a Version call that waits for the connection). Errors: what it answered, if not
+  // its version; cancelled.
+  Awaitable<Result<void>> wait_connected();
   [[nodiscard]] const std::string& endpoint() const;
 
   // The channel under it, for server streams (EventStream).
   [[nodiscard]] Channel& channel() { return *channel_; }
 
 #define KEELSON_CRI_RPC(method, Rpc) \
-  Awaitable<Result<v1::Rpc##Response>> method(v1::Rpc##Request request, Milliseconds timeout) override
+  Awaitable<Result<v1::Rpc##Response>> method(v1::Rpc##Request request, Milliseconds timeout = kDefaultTimeout) override
   KEELSON_CRI_RPC(version, Version);
   KEELSON_CRI_RPC(status, Status);
   KEELSON_CRI_RPC(runtime_config, RuntimeConfig);

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "cri/client.hpp"
 
@@ -46,14 +47,15 @@ class EventStream {
   // Returns when nothing of it runs any more; no handler is called after.
   Awaitable<void> stop();
 
-  // Tell it that something changed or is being changed: relist ticks, where they are the source, come each second again.
+  // Tell it that something changed or is being changed: relist ticks, where they are the source, come each second
+  // again.
   void note_activity();
   // "cri", "containerd", "relist": what events come from now.
   [[nodiscard]] std::string_view source() const;
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace keelson::cri

@@ -7,21 +7,33 @@ namespace {
 
 Errc to_errc(const GrpcStatus& status) {
   switch (static_cast<grpc::StatusCode>(status.code)) {
-    case grpc::StatusCode::CANCELLED: return status.cancelled_here ? Errc::cancelled : Errc::unavailable;
+    case grpc::StatusCode::CANCELLED:
+      return status.cancelled_here ? Errc::cancelled : Errc::unavailable;
     case grpc::StatusCode::INVALID_ARGUMENT:
-    case grpc::StatusCode::OUT_OF_RANGE: return Errc::invalid_argument;
-    case grpc::StatusCode::DEADLINE_EXCEEDED: return Errc::deadline_exceeded;
-    case grpc::StatusCode::NOT_FOUND: return Errc::not_found;
-    case grpc::StatusCode::ALREADY_EXISTS: return Errc::already_exists;
+    case grpc::StatusCode::OUT_OF_RANGE:
+      return Errc::invalid_argument;
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return Errc::deadline_exceeded;
+    case grpc::StatusCode::NOT_FOUND:
+      return Errc::not_found;
+    case grpc::StatusCode::ALREADY_EXISTS:
+      return Errc::already_exists;
     case grpc::StatusCode::PERMISSION_DENIED:
-    case grpc::StatusCode::UNAUTHENTICATED: return Errc::permission_denied;
-    case grpc::StatusCode::RESOURCE_EXHAUSTED: return Errc::resource_exhausted;
-    case grpc::StatusCode::FAILED_PRECONDITION: return Errc::failed_precondition;
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return Errc::permission_denied;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return Errc::resource_exhausted;
+    case grpc::StatusCode::FAILED_PRECONDITION:
+      return Errc::failed_precondition;
     case grpc::StatusCode::ABORTED:
-    case grpc::StatusCode::UNAVAILABLE: return Errc::unavailable;
-    case grpc::StatusCode::UNIMPLEMENTED: return Errc::unimplemented;
-    case grpc::StatusCode::DATA_LOSS: return Errc::io;
-    default: return Errc::internal;  // UNKNOWN too: what runtimes send for every error that they gave no class
+    case grpc::StatusCode::UNAVAILABLE:
+      return Errc::unavailable;
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return Errc::unimplemented;
+    case grpc::StatusCode::DATA_LOSS:
+      return Errc::io;
+    default:
+      return Errc::internal;  // UNKNOWN too: what runtimes send for every error that they gave no class
   }
 }
 

@@ -12,7 +12,7 @@ namespace keelson::cri {
 struct GrpcStatus {
   int code = 0;  // grpc::StatusCode; 0 is OK
   std::string message;
-  bool from_peer = false;     // the runtime sent it; else our own side of the connection made it up
+  bool from_peer = false;       // the runtime sent it; else our own side of the connection made it up
   bool cancelled_here = false;  // our task was cancelled
 };
 

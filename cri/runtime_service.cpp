@@ -49,9 +49,9 @@ Awaitable<Result<std::optional<v1::CgroupDriver>>> cgroup_driver(RuntimeService&
   }
 }
 
-#define KEELSON_CRI_RPC(Service, method, Rpc)                                              \
-  Awaitable<Result<v1::Rpc##Response>> Service::method(v1::Rpc##Request, Milliseconds) {   \
-    co_return unimplemented(#Rpc);                                                         \
+#define KEELSON_CRI_RPC(Service, method, Rpc)                                            \
+  Awaitable<Result<v1::Rpc##Response>> Service::method(v1::Rpc##Request, Milliseconds) { \
+    co_return unimplemented(#Rpc);                                                       \
   }
 
 KEELSON_CRI_RPC(RuntimeService, version, Version)

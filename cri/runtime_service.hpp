@@ -1,11 +1,11 @@
-// The seam between the agent and a container runtime: one awaitable method per unary RPC of CRI v1. `Client` speaks to a
-// real runtime; tests and fault injection put their own class here.
+// The seam between the agent and a container runtime: one awaitable method per unary RPC of CRI v1. `Client` speaks to
+// a real runtime; tests and fault injection put their own class here.
 //
-// Every method: takes the request by value; `timeout` bounds the whole call. A failure's message keeps the runtime's own
-// words; its code is what to decide on (not_found: the object is gone, which stop and remove count as done;
-// unimplemented: the runtime is older than the RPC; unavailable: no connection, trying again may help). A cancelled task
-// cancels its RPC. Where a class does not override a method, it answers `unimplemented`, as an older runtime would.
-// Upstream: k8s.io/cri-api pkg/apis/services.go, k8s.io/cri-client pkg/remote_runtime.go and remote_image.go.
+// Every method: takes the request by value; `timeout` bounds the whole call. A failure's message keeps the runtime's
+// own words; its code is what to decide on (not_found: the object is gone, which stop and remove count as done;
+// unimplemented: the runtime is older than the RPC; unavailable: no connection, trying again may help). A cancelled
+// task cancels its RPC. Where a class does not override a method, it answers `unimplemented`, as an older runtime
+// would. Upstream: k8s.io/cri-api pkg/apis/services.go, k8s.io/cri-client pkg/remote_runtime.go and remote_image.go.
 #pragma once
 
 #include <optional>
