@@ -31,7 +31,8 @@ Error nl_failure(const char* what, int code) {
 
 // The table's entries as the kernel hands them out, or errno.
 template <class Info, class Get>
-Result<std::vector<char>> legacy_entries(int domain, int level, int info_option, int entries_option, const char* table) {
+Result<std::vector<char>> legacy_entries(int domain, int level, int info_option, int entries_option,
+                                         const char* table) {
   const UniqueFd fd(::socket(domain, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
   if (!fd) return errno_error(errno, "raw socket");
   Info info{};
@@ -59,7 +60,8 @@ Result<bool> nft_chain_exists(Family family, const char* table, const char* chai
   header.nfgen_family = family == Family::ipv4 ? AF_INET : AF_INET6;
   header.version = NFNETLINK_V0;
   if (!msg || ::nlmsg_append(msg.get(), &header, sizeof header, NLMSG_ALIGNTO) < 0 ||
-      ::nla_put_string(msg.get(), NFTA_CHAIN_TABLE, table) < 0 || ::nla_put_string(msg.get(), NFTA_CHAIN_NAME, chain) < 0) {
+      ::nla_put_string(msg.get(), NFTA_CHAIN_TABLE, table) < 0 ||
+      ::nla_put_string(msg.get(), NFTA_CHAIN_NAME, chain) < 0) {
     return make_error(Errc::resource_exhausted, "netlink message: out of memory");
   }
   if (const int rc = ::nl_send_auto(sock.get(), msg.get()); rc < 0) return nl_failure("asking for a chain", rc);
@@ -70,11 +72,10 @@ Result<bool> nft_chain_exists(Family family, const char* table, const char* chai
 }
 
 Result<bool> legacy_chain_exists(Family family, const char* table, const char* chain) {
-  auto blob = family == Family::ipv4
-                  ? legacy_entries<ipt_getinfo, ipt_get_entries>(AF_INET, IPPROTO_IP, IPT_SO_GET_INFO,
-                                                                            IPT_SO_GET_ENTRIES, table)
-                  : legacy_entries<ip6t_getinfo, ip6t_get_entries>(AF_INET6, IPPROTO_IPV6, IP6T_SO_GET_INFO,
-                                                                               IP6T_SO_GET_ENTRIES, table);
+  auto blob = family == Family::ipv4 ? legacy_entries<ipt_getinfo, ipt_get_entries>(
+                                           AF_INET, IPPROTO_IP, IPT_SO_GET_INFO, IPT_SO_GET_ENTRIES, table)
+                                     : legacy_entries<ip6t_getinfo, ip6t_get_entries>(
+                                           AF_INET6, IPPROTO_IPV6, IP6T_SO_GET_INFO, IP6T_SO_GET_ENTRIES, table);
   if (!blob) return blob.error();
   // A chain's head is an entry whose target is ERROR, with the chain's name as its text.
   return ::memmem(blob->data(), blob->size(), chain, std::strlen(chain) + 1) != nullptr;

@@ -28,20 +28,25 @@ struct CompileOptions {
   LocalDetector local;
   std::uint32_t masquerade_mark = 1u << 14;
   bool masquerade_all = false;
-  bool random_fully = true;            // iptables >= 1.6.2 has MASQUERADE --random-fully
-  bool drop_invalid = true;            // false when nf_conntrack_tcp_be_liberal is set
-  bool localhost_node_ports = true;    // IPv4 only
-  bool kubelet_chains = true;          // KUBE-FIREWALL and KUBE-IPTABLES-HINT, which the kubelet makes elsewhere
-  bool counters = false;               // nfacct objects of upstream exist: rules count into them
-  IpAddress node_ip;                   // for loadBalancerSourceRanges that hold the node itself
+  bool random_fully = true;          // iptables >= 1.6.2 has MASQUERADE --random-fully
+  bool drop_invalid = true;          // false when nf_conntrack_tcp_be_liberal is set
+  bool localhost_node_ports = true;  // IPv4 only
+  bool kubelet_chains = true;        // KUBE-FIREWALL and KUBE-IPTABLES-HINT, which the kubelet makes elsewhere
+  bool counters = false;             // nfacct objects of upstream exist: rules count into them
+  IpAddress node_ip;                 // for loadBalancerSourceRanges that hold the node itself
   // Addresses that take NodePorts; nothing: every local address.
   std::optional<std::vector<IpAddress>> node_port_ips;
-  bool terse = false;                  // more than 1000 endpoints: endpoint rules go without comments
+  bool terse = false;  // more than 1000 endpoints: endpoint rules go without comments
 };
 
 // Chains that rules of many services share.
 enum class SharedChain : std::uint8_t {
-  filter_services, filter_external_services, filter_node_ports, filter_proxy_firewall, nat_services, nat_node_ports,
+  filter_services,
+  filter_external_services,
+  filter_node_ports,
+  filter_proxy_firewall,
+  nat_services,
+  nat_node_ports,
 };
 inline constexpr std::size_t kSharedChains = 6;
 [[nodiscard]] const char* chain_name(SharedChain chain);
@@ -60,12 +65,13 @@ struct ChainRules {
 };
 
 struct ServiceRules {
-  std::vector<ChainRules> chains;   // all in nat
-  std::vector<SharedRule> shared;   // in the order in which they stand in their chains
+  std::vector<ChainRules> chains;  // all in nat
+  std::vector<SharedRule> shared;  // in the order in which they stand in their chains
 };
 
 // Every rule of the Service `key` in the options' family. Nothing when it has no ClusterIP of the family.
-[[nodiscard]] ServiceRules compile_service(const ServiceEntry& service, const Model& model, const CompileOptions& options);
+[[nodiscard]] ServiceRules compile_service(const ServiceEntry& service, const Model& model,
+                                           const CompileOptions& options);
 
 // A chain that does not depend on Services, with its rules ("-A CHAIN ...\n" lines, possibly none).
 struct FixedChain {

@@ -54,11 +54,15 @@ std::string LocalDetector::not_match() const { return "! " + match(); }
 const char* chain_name(SharedChain chain) {
   switch (chain) {
     case SharedChain::filter_services:
-    case SharedChain::nat_services: return kServices;
-    case SharedChain::filter_external_services: return kExternalServices;
+    case SharedChain::nat_services:
+      return kServices;
+    case SharedChain::filter_external_services:
+      return kExternalServices;
     case SharedChain::filter_node_ports:
-    case SharedChain::nat_node_ports: return kNodePorts;
-    case SharedChain::filter_proxy_firewall: return kProxyFirewall;
+    case SharedChain::nat_node_ports:
+      return kNodePorts;
+    case SharedChain::filter_proxy_firewall:
+      return kProxyFirewall;
   }
   return kServices;
 }
@@ -83,8 +87,9 @@ std::vector<std::string> compile_node_port_jumps(const CompileOptions& options) 
       "-m comment --comment \"kubernetes service nodeports; NOTE: this must be the last rule in this chain\" ";
   const std::string tail = std::string(" -j ") + kNodePorts;
   if (!options.node_port_ips) {
-    const char* except = options.family == Family::ipv6       ? " ! -d ::1/128"
-                         : options.localhost_node_ports ? "" : " ! -d 127.0.0.0/8";
+    const char* except = options.family == Family::ipv6 ? " ! -d ::1/128"
+                         : options.localhost_node_ports ? ""
+                                                        : " ! -d 127.0.0.0/8";
     return {head + "-m addrtype --dst-type LOCAL" + except + tail};
   }
   std::vector<std::string> rules;

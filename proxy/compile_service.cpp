@@ -52,7 +52,8 @@ class PortCompiler {
 template <class T>
 std::vector<T> of_family(const std::vector<T>& all, Family family) {
   std::vector<T> picked;
-  std::copy_if(all.begin(), all.end(), std::back_inserter(picked), [family](const T& t) { return t.family() == family; });
+  std::copy_if(all.begin(), all.end(), std::back_inserter(picked),
+               [family](const T& t) { return t.family() == family; });
   return picked;
 }
 
@@ -93,7 +94,8 @@ PortCompiler::PortCompiler(const ServiceEntry& service, const ServicePort& port,
 }
 
 std::string PortCompiler::match(const std::string& comment, const IpAddress& ip) const {
-  return fmt::format("-m comment --comment \"{} {}\" {} -d {} --dport {}", name_, comment, proto_, ip.to_string(), port_.port);
+  return fmt::format("-m comment --comment \"{} {}\" {} -d {} --dport {}", name_, comment, proto_, ip.to_string(),
+                     port_.port);
 }
 
 // The filter rule that answers for a destination without endpoints: REJECT, or DROP when only local ones are missing.
@@ -126,8 +128,9 @@ void PortCompiler::cluster_ip_rules() {
     add_shared(SharedChain::nat_services, match("cluster IP", cluster_ip_) + " -j " + internal_target());
     return;
   }
-  add_shared(SharedChain::filter_services,
-             missing(fmt::format("{} -d {} --dport {}", proto_, cluster_ip_.to_string(), port_.port), spec_.internal_local));
+  add_shared(
+      SharedChain::filter_services,
+      missing(fmt::format("{} -d {} --dport {}", proto_, cluster_ip_.to_string(), port_.port), spec_.internal_local));
 }
 
 void PortCompiler::external_ip_rules() {
@@ -174,8 +177,8 @@ void PortCompiler::node_port_rules() {
   }
   if (spec_.health_check_node_port != 0) {
     add_shared(SharedChain::filter_node_ports,
-               fmt::format("-m comment --comment \"{} health check node port\" -m tcp -p tcp --dport {} -j ACCEPT", name_,
-                           spec_.health_check_node_port));
+               fmt::format("-m comment --comment \"{} health check node port\" -m tcp -p tcp --dport {} -j ACCEPT",
+                           name_, spec_.health_check_node_port));
   }
 }
 
@@ -186,12 +189,15 @@ void PortCompiler::external_chain() {
     rules += fmt::format("-A {} -m comment --comment \"masquerade traffic for {}\" -j {}\n", ext_, of, kMarkMasq);
   } else {
     if (options_.local.enabled()) {
-      rules += fmt::format("-A {} -m comment --comment \"pod traffic for {}\" {} -j {}\n", ext_, of, options_.local.match(), svc_);
+      rules += fmt::format("-A {} -m comment --comment \"pod traffic for {}\" {} -j {}\n", ext_, of,
+                           options_.local.match(), svc_);
     }
-    rules += fmt::format("-A {} -m comment --comment \"masquerade LOCAL traffic for {}\" -m addrtype --src-type LOCAL -j {}\n",
-                         ext_, of, kMarkMasq);
-    rules += fmt::format("-A {} -m comment --comment \"route LOCAL traffic for {}\" -m addrtype --src-type LOCAL -j {}\n",
-                         ext_, of, svc_);
+    rules += fmt::format(
+        "-A {} -m comment --comment \"masquerade LOCAL traffic for {}\" -m addrtype --src-type LOCAL -j {}\n", ext_, of,
+        kMarkMasq);
+    rules +=
+        fmt::format("-A {} -m comment --comment \"route LOCAL traffic for {}\" -m addrtype --src-type LOCAL -j {}\n",
+                    ext_, of, svc_);
   }
   if (has_external_) rules += fmt::format("-A {} -j {}\n", ext_, external_target());
   add_chain(ChainKind::ext, rules);
@@ -209,7 +215,8 @@ void PortCompiler::firewall_chain() {
   for (const IpAddress& vip : vips_) {
     if (node_allowed) rules += fmt::format("{}{} -j {}\n", head, vip.to_string(), ext_);
   }
-  rules += fmt::format("-A {} -m comment --comment \"other traffic to {} will be dropped by {}\"\n", fw_, name_, kProxyFirewall);
+  rules += fmt::format("-A {} -m comment --comment \"other traffic to {} will be dropped by {}\"\n", fw_, name_,
+                       kProxyFirewall);
   add_chain(ChainKind::fw, rules);
 }
 
@@ -220,7 +227,8 @@ void PortCompiler::policy_chain(ChainKind kind, const std::vector<Endpoint>& end
     if (options_.masquerade_all) {
       rules += fmt::format("-A {} {} -j {}\n", chain, match("cluster IP", cluster_ip_), kMarkMasq);
     } else if (options_.local.enabled()) {
-      rules += fmt::format("-A {} {} {} -j {}\n", chain, match("cluster IP", cluster_ip_), options_.local.not_match(), kMarkMasq);
+      rules += fmt::format("-A {} {} {} -j {}\n", chain, match("cluster IP", cluster_ip_), options_.local.not_match(),
+                           kMarkMasq);
     }
   }
   std::string affinity, balance;
@@ -229,12 +237,13 @@ void PortCompiler::policy_chain(ChainKind kind, const std::vector<Endpoint>& end
     const std::string sep = endpoint_chain(name_, to_string(port_.protocol), target).name();
     const std::string comment = options_.terse ? "" : fmt::format("-m comment --comment \"{} -> {}\" ", name_, target);
     if (spec_.affinity_seconds != 0) {
-      affinity += fmt::format("-A {0} {1}-m recent --name {2} --rcheck --seconds {3} --reap -j {2}\n", chain, comment, sep,
-                              spec_.affinity_seconds);
+      affinity += fmt::format("-A {0} {1}-m recent --name {2} --rcheck --seconds {3} --reap -j {2}\n", chain, comment,
+                              sep, spec_.affinity_seconds);
     }
     const std::size_t left = endpoints.size() - i;
     const std::string chance =
-        left == 1 ? "" : fmt::format("-m statistic --mode random --probability {:.10f} ", 1.0 / static_cast<double>(left));
+        left == 1 ? ""
+                  : fmt::format("-m statistic --mode random --probability {:.10f} ", 1.0 / static_cast<double>(left));
     balance += fmt::format("-A {} {}{}-j {}\n", chain, comment, chance, sep);
   }
   add_chain(kind, rules + affinity + balance);

@@ -53,7 +53,8 @@ std::optional<std::vector<IpAddress>> node_port_ips(const ProxyConfig& config, F
   const auto& wanted = config.node_port_addresses;
   if (wanted.size() == 1 && wanted.front() == "primary") {
     std::vector<IpAddress> primary;
-    const auto ip = std::find_if(node_ips.begin(), node_ips.end(), [family](const IpAddress& i) { return i.family() == family; });
+    const auto ip =
+        std::find_if(node_ips.begin(), node_ips.end(), [family](const IpAddress& i) { return i.family() == family; });
     if (ip != node_ips.end()) primary.push_back(*ip);
     return primary;
   }
@@ -88,7 +89,8 @@ CompileOptions compile_options(const ProxyConfig& config, Family family, const s
   const bool loopback_taken =
       !ips || std::any_of(ips->begin(), ips->end(), [](const IpAddress& ip) { return ip.is_loopback(); });
   options.localhost_node_ports = config.localhost_node_ports && family == Family::ipv4 && loopback_taken;
-  const auto ip = std::find_if(node_ips.begin(), node_ips.end(), [family](const IpAddress& i) { return i.family() == family; });
+  const auto ip =
+      std::find_if(node_ips.begin(), node_ips.end(), [family](const IpAddress& i) { return i.family() == family; });
   if (ip != node_ips.end()) options.node_ip = *ip;
   return options;
 }

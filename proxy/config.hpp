@@ -19,15 +19,15 @@ struct ProxyConfig {
   std::string bridge_interface;            // detectLocal.bridgeInterface
   std::string interface_name_prefix;       // detectLocal.interfaceNamePrefix
   bool masquerade_all = false;
-  unsigned masquerade_bit = 14;            // 0 to 31
+  unsigned masquerade_bit = 14;  // 0 to 31
   bool localhost_node_ports = true;
   std::vector<std::string> node_port_addresses;  // CIDRs, or the one word "primary"; empty: every local address
-  bool kubelet_chains = true;              // also make KUBE-FIREWALL and KUBE-IPTABLES-HINT, as a kubelet would
+  bool kubelet_chains = true;                    // also make KUBE-FIREWALL and KUBE-IPTABLES-HINT, as a kubelet would
   bool tune_sysctls = true;
   // Least time between two syncs. kube-proxy's default is 1 s because it rewrites the shared chains each time; our
   // syncs cost what changed, so they may come sooner. A sync's own duration is always waited for as well.
   Milliseconds min_sync_period{100};
-  Seconds sync_period{30};        // longest retry delay, and how often the canary chains are looked at
+  Seconds sync_period{30};  // longest retry delay, and how often the canary chains are looked at
   Seconds full_sync_period{3600};
 };
 
@@ -40,8 +40,10 @@ struct ProxyConfig {
 
 // The compile options of one family. `interfaces` are the node's addresses now. `random_fully` and `drop_invalid` are
 // left as they are by default.
-[[nodiscard]] CompileOptions compile_options(const ProxyConfig& config, Family family, const std::vector<IpAddress>& node_ips,
-                                             const std::vector<IpAddress>& interfaces, std::vector<std::string>& problems);
+[[nodiscard]] CompileOptions compile_options(const ProxyConfig& config, Family family,
+                                             const std::vector<IpAddress>& node_ips,
+                                             const std::vector<IpAddress>& interfaces,
+                                             std::vector<std::string>& problems);
 
 // The addresses of all interfaces of this network namespace.
 [[nodiscard]] std::vector<IpAddress> interface_addresses();

@@ -30,7 +30,9 @@ struct Search {
   std::vector<Flow> found;
 };
 
-Error failure(const char* what, int code) { return make_error(Errc::io, std::string(what) + ": " + ::nl_geterror(code)); }
+Error failure(const char* what, int code) {
+  return make_error(Errc::io, std::string(what) + ": " + ::nl_geterror(code));
+}
 
 Result<Socket> open_socket() {
   Socket socket(::nl_socket_alloc());

@@ -92,9 +92,8 @@ EndpointChoice choose_endpoints(const std::vector<Endpoint>& all, const PortPoli
     return choice;
   }
   choice.local = local_list(all);
-  choice.has_any = choice.has_any || std::any_of(all.begin(), all.end(), [](const Endpoint& e) {
-    return is_ready(e) || is_draining(e);
-  });
+  choice.has_any = choice.has_any ||
+                   std::any_of(all.begin(), all.end(), [](const Endpoint& e) { return is_ready(e) || is_draining(e); });
   // Both lists are picked from `all` in its order: one walk merges them.
   auto c = choice.cluster.begin(), l = choice.local.begin();
   for (const Endpoint& e : all) {

@@ -34,8 +34,8 @@ struct IpAddress {
 };
 
 struct IpPrefix {
-  IpAddress address;      // host bits are zero
-  std::uint8_t bits = 0;  // of its own family: 0..32 or 0..128
+  IpAddress address;                     // host bits are zero
+  std::uint8_t bits = 0;                 // of its own family: 0..32 or 0..128
   Family address_family = Family::ipv4;  // kept apart from the address: "::/0" has no set bit that tells it
 
   // "ADDRESS/BITS" (surrounding blanks allowed; host bits are cleared), or nothing.

@@ -1,4 +1,5 @@
-// The seam to the kernel's packet filter: the iptables tools, run as processes, and the cheap look at the canary chains.
+// The seam to the kernel's packet filter: the iptables tools, run as processes, and the cheap look at the canary
+// chains.
 #pragma once
 
 #include <string>
@@ -23,8 +24,8 @@ class IptablesRunner {
   virtual Awaitable<Result<IptablesInfo>> probe(Family family) = 0;
   // The rules of all tables, as iptables-save prints them.
   virtual Awaitable<Result<std::string>> save(Family family) = 0;
-  // Applies the input with `iptables-restore --noflush --counters`; each table is one atomic commit. The error names the
-  // line that failed and its text. Errc::unavailable: the xtables lock was held too long, or resources ran short.
+  // Applies the input with `iptables-restore --noflush --counters`; each table is one atomic commit. The error names
+  // the line that failed and its text. Errc::unavailable: the xtables lock was held too long, or resources ran short.
   virtual Awaitable<Result<void>> restore(Family family, std::string input) = 0;
   // Whether the canary chain of table mangle is there (with nft, those of nat and filter too), asked from the kernel
   // directly: no process, a few microseconds. Valid after probe().
@@ -33,7 +34,8 @@ class IptablesRunner {
 
 // Pure, for SystemIptables: the version and backend in `iptables --version`, e.g. "iptables v1.8.9 (nf_tables)".
 Result<IptablesInfo> parse_iptables_version(std::string_view text);
-// Pure: the line of `input` that an error text of iptables-restore speaks of, as `line 7: -A ...`; "" when it names none.
+// Pure: the line of `input` that an error text of iptables-restore speaks of, as `line 7: -A ...`; "" when it names
+// none.
 [[nodiscard]] std::string failed_line(std::string_view error_text, std::string_view input);
 
 class SystemIptables final : public IptablesRunner {

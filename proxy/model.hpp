@@ -44,8 +44,8 @@ struct ServicePort {
 // Addresses beside the ClusterIP; most Services have none.
 struct ExternalAddresses {
   std::vector<IpAddress> external_ips;
-  std::vector<IpAddress> vips;           // load balancer ingress IPs whose ipMode is VIP
-  std::vector<IpPrefix> source_ranges;   // loadBalancerSourceRanges; a /0 has already cleared its family
+  std::vector<IpAddress> vips;          // load balancer ingress IPs whose ipMode is VIP
+  std::vector<IpPrefix> source_ranges;  // loadBalancerSourceRanges; a /0 has already cleared its family
   bool operator==(const ExternalAddresses&) const = default;
 };
 
@@ -64,9 +64,9 @@ enum EndpointFlag : std::uint8_t {
   kReady = 1,
   kServing = 2,
   kTerminating = 4,
-  kLocal = 8,           // on this node
-  kHasNodeHints = 16,   // hints.forNodes is not empty
-  kHintedToNode = 32,   // and names this node
+  kLocal = 8,          // on this node
+  kHasNodeHints = 16,  // hints.forNodes is not empty
+  kHintedToNode = 32,  // and names this node
 };
 
 struct SliceEndpoint {

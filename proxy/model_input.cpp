@@ -20,7 +20,8 @@ bool left_to_others(const kube::ObjectMeta& meta) {
 // Names end in rule text: only what the API server would have let through may.
 bool is_plain(std::string_view name) {
   return std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_';
   });
 }
 
@@ -38,7 +39,9 @@ class Problems {
  public:
   Problems(std::string_view kind, const kube::ObjectMeta& meta, std::vector<std::string>& out)
       : prefix_(std::string(kind) + ' ' + kube::object_key(meta) + ": "), out_(out) {}
-  void add(const std::string& field, std::string_view reason) { out_.push_back(prefix_ + field + ": " + std::string(reason)); }
+  void add(const std::string& field, std::string_view reason) {
+    out_.push_back(prefix_ + field + ": " + std::string(reason));
+  }
 
  private:
   std::string prefix_;

@@ -14,7 +14,7 @@
 namespace keelson::proxy {
 namespace {
 
-constexpr std::size_t kLargeCluster = 1000;       // endpoints; above it endpoint rules go without comments, as upstream
+constexpr std::size_t kLargeCluster = 1000;  // endpoints; above it endpoint rules go without comments, as upstream
 constexpr unsigned kRandomFullySince = 1 * 10000 + 6 * 100 + 2;
 constexpr Nanoseconds kFirstRetry = std::chrono::seconds(1);
 
@@ -89,8 +89,8 @@ Awaitable<void> Proxier::run() {
   while (true) {
     const SteadyTime now = clock_.steady_now();
     if (now >= next_canary_) check_canaries();
-    const bool any_due = std::any_of(families_.begin(), families_.end(),
-                                     [this, now](const FamilyState& s) { return due(s, now); });
+    const bool any_due =
+        std::any_of(families_.begin(), families_.end(), [this, now](const FamilyState& s) { return due(s, now); });
     if (any_due && now >= not_before_) {
       co_await sync_all();
       continue;
@@ -103,10 +103,10 @@ Awaitable<void> Proxier::run() {
 
 Awaitable<void> Proxier::probe_families() {
   for (const Family family : kFamilies) {
-    const bool wanted = node_ips_.empty() ? family == Family::ipv4
-                                          : std::any_of(node_ips_.begin(), node_ips_.end(), [family](const IpAddress& ip) {
-                                              return ip.family() == family;
-                                            });
+    const bool wanted = node_ips_.empty()
+                            ? family == Family::ipv4
+                            : std::any_of(node_ips_.begin(), node_ips_.end(),
+                                          [family](const IpAddress& ip) { return ip.family() == family; });
     if (!wanted) continue;
     auto info = co_await iptables_.probe(family);
     for (Nanoseconds delay = kFirstRetry; !info && info.error().code == Errc::unavailable;

@@ -25,11 +25,11 @@ namespace keelson::proxy {
 struct FamilyStatus {
   Family family = Family::ipv4;
   IptablesBackend backend = IptablesBackend::nft;
-  std::optional<SystemTime> last_sync;       // last success, also when there was nothing to write
+  std::optional<SystemTime> last_sync;  // last success, also when there was nothing to write
   std::optional<SystemTime> last_full_sync;
   RuleCounts rules;
   std::size_t full_syncs = 0, partial_syncs = 0, failures = 0;
-  std::string last_error;                    // empty after a success
+  std::string last_error;  // empty after a success
 };
 
 struct ProxierStatus {
@@ -70,10 +70,10 @@ class Proxier {
     FamilyStatus status;
     RuleSync rules;
     UdpTracker udp;
-    CompileOptions options;         // of the last sync
+    CompileOptions options;  // of the last sync
     bool random_fully = true;
-    bool need_full = true;       // asked for
-    bool in_doubt = false;       // a sync began and has not succeeded: what the kernel holds is not known
+    bool need_full = true;                 // asked for
+    bool in_doubt = false;                 // a sync began and has not succeeded: what the kernel holds is not known
     std::vector<std::string> udp_changed;  // Services changed since the last look at UDP
     StaleUdp stale;                        // to be removed from conntrack
     std::optional<SteadyTime> retry_at;
@@ -107,13 +107,13 @@ class Proxier {
   bool services_synced_ = false;
   bool slices_synced_ = false;
   bool drop_invalid_ = true;
-  SteadyTime not_before_{};      // the least time between two syncs is over then
+  SteadyTime not_before_{};  // the least time between two syncs is over then
   SteadyTime next_canary_{};
   std::string reported_problems_;  // of the configuration: logged once
 };
 
-// Removes every chain of ours and all jumps to them, in all tables of both families, knowing nothing but what the kernel
-// holds. A family that the kernel lacks is skipped.
+// Removes every chain of ours and all jumps to them, in all tables of both families, knowing nothing but what the
+// kernel holds. A family that the kernel lacks is skipped.
 Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables);
 
 }  // namespace keelson::proxy

@@ -62,7 +62,8 @@ struct RuleSync::Tables {
   // filter goes first, as upstream commits it: a packet is rejected rather than sent nowhere.
   std::string text() const {
     std::string out;
-    const std::array<std::pair<const char*, const TableText*>, 3> all{{{"filter", &filter}, {"nat", &nat}, {"mangle", &mangle}}};
+    const std::array<std::pair<const char*, const TableText*>, 3> all{
+        {{"filter", &filter}, {"nat", &nat}, {"mangle", &mangle}}};
     for (const auto& [name, t] : all) {
       if (t->empty()) continue;
       out.append("*").append(name).append("\n");
@@ -186,7 +187,8 @@ RestoreInput RuleSync::full(const Model& model, const CompileOptions& options, c
   return {tables.text(), model.services().size()};
 }
 
-RestoreInput RuleSync::partial(const Model& model, const CompileOptions& options, const std::vector<std::string>& dirty) {
+RestoreInput RuleSync::partial(const Model& model, const CompileOptions& options,
+                               const std::vector<std::string>& dirty) {
   Tables tables;
   for (const std::string& key : dirty) write_service(key, model.find(key), model, options, tables);
   write_node_port_jumps(options, tables);

@@ -1,6 +1,6 @@
 // What one address family's kernel holds of ours, and the iptables-restore input that takes it from there to what the
-// model says. Pure: texts in and out. One changed Service costs the lines of its own changed chains and of its own rules
-// in the shared chains, whatever the number of Services; chains are compared by a hash of their rules.
+// model says. Pure: texts in and out. One changed Service costs the lines of its own changed chains and of its own
+// rules in the shared chains, whatever the number of Services; chains are compared by a hash of their rules.
 #pragma once
 
 #include <optional>
@@ -15,8 +15,8 @@ namespace keelson::proxy {
 
 // Input for `iptables-restore --noflush`, and how much is in it.
 struct RestoreInput {
-  std::string text;            // empty: nothing to write
-  std::size_t services = 0;    // looked at
+  std::string text;          // empty: nothing to write
+  std::size_t services = 0;  // looked at
   [[nodiscard]] bool empty() const { return text.empty(); }
 };
 
@@ -30,7 +30,8 @@ class RuleSync {
   // Everything: fixed chains, missing jumps, all Services; and the removal of per-service chains in `saved` that no
   // Service needs any more. Each table is replaced in one commit, so no rule that stays is missing for a moment.
   RestoreInput full(const Model& model, const CompileOptions& options, const SavedRules& saved);
-  // Only what differs from the last input because of the Services in `dirty`, or because the node port addresses changed.
+  // Only what differs from the last input because of the Services in `dirty`, or because the node port addresses
+  // changed.
   RestoreInput partial(const Model& model, const CompileOptions& options, const std::vector<std::string>& dirty);
 
   // The rules that the kernel holds when all inputs so far went through.
@@ -49,8 +50,8 @@ class RuleSync {
   };
   struct Tables;  // the input under construction
 
-  void write_service(const std::string& key, const ServiceEntry* entry, const Model& model, const CompileOptions& options,
-                     Tables& tables);
+  void write_service(const std::string& key, const ServiceEntry* entry, const Model& model,
+                     const CompileOptions& options, Tables& tables);
   void write_chains(WrittenService& before, const ServiceRules& rules, Tables& tables);
   void write_shared(WrittenService& before, const ServiceRules& rules, Tables& tables);
   void write_node_port_jumps(const CompileOptions& options, Tables& tables);

@@ -10,9 +10,9 @@
 namespace keelson::proxy {
 
 struct SavedTable {
-  std::string name;                       // "filter", "nat", "mangle"
-  std::vector<std::string> chains;        // our chains (is_our_chain) that exist
-  std::vector<std::string> jumps;         // "-A FROM ... -j OURS" lines of chains that are not ours
+  std::string name;                               // "filter", "nat", "mangle"
+  std::vector<std::string> chains;                // our chains (is_our_chain) that exist
+  std::vector<std::string> jumps;                 // "-A FROM ... -j OURS" lines of chains that are not ours
   std::set<std::string, std::less<>> referenced;  // our chains that those lines lead to
 };
 

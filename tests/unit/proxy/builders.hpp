@@ -26,7 +26,8 @@ inline kube::Service service(const std::string& ns, const std::string& name, con
   return s;
 }
 
-inline kube::ServicePort port(const std::string& name, int number, const std::string& protocol = "TCP", int node_port = 0) {
+inline kube::ServicePort port(const std::string& name, int number, const std::string& protocol = "TCP",
+                              int node_port = 0) {
   kube::ServicePort p;
   p.name = name;
   p.port = number;
@@ -50,8 +51,9 @@ inline kube::EndpointPort slice_port(const std::string& name, int number, const 
   return p;
 }
 
-inline kube::EndpointSlice slice(const std::string& ns, const std::string& service_name, std::vector<kube::Endpoint> endpoints,
-                                 std::vector<kube::EndpointPort> ports, const std::string& suffix = "x") {
+inline kube::EndpointSlice slice(const std::string& ns, const std::string& service_name,
+                                 std::vector<kube::Endpoint> endpoints, std::vector<kube::EndpointPort> ports,
+                                 const std::string& suffix = "x") {
   kube::EndpointSlice s;
   s.metadata.ns = ns;
   s.metadata.name = service_name + '-' + suffix;
@@ -89,7 +91,8 @@ inline std::vector<std::string> rules_of(const Model& model, const std::string& 
   std::vector<std::string> lines;
   const ServiceRules rules = compile_service(*model.find(key), model, o);
   for (const SharedRule& rule : rules.shared) {
-    lines.push_back(std::string(is_nat(rule.chain) ? "nat" : "filter") + " -A " + chain_name(rule.chain) + ' ' + rule.rule);
+    lines.push_back(std::string(is_nat(rule.chain) ? "nat" : "filter") + " -A " + chain_name(rule.chain) + ' ' +
+                    rule.rule);
   }
   for (const ChainRules& chain : rules.chains) {
     for (std::size_t at = 0, end = 0; at < chain.rules.size(); at = end + 1) {

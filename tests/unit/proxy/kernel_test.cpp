@@ -27,12 +27,12 @@ constexpr const char* kPodB = "10.244.0.3";
 // A proxy on a loop that runs only while something is waited for.
 class Node {
  public:
-  explicit Node(const std::string& variant) : iptables_(variant), conntrack_(pool_) {
+  explicit Node(const std::string& variant, const char* node_ip = kNodeIp) : iptables_(variant), conntrack_(pool_) {
     ProxyConfig config;
-    config.cluster_cidrs = {"10.244.0.0/16"};
+    config.cluster_cidrs = {"10.244.0.0/16", "fd00:244::/64"};
     config.tune_sysctls = false;  // some are the machine's, not the namespace's
     config.min_sync_period = Milliseconds(0);
-    proxier_ = std::make_unique<Proxier>(loop_.get_executor(), config, kNode, std::vector{*IpAddress::parse(kNodeIp)},
+    proxier_ = std::make_unique<Proxier>(loop_.get_executor(), config, kNode, std::vector{*IpAddress::parse(node_ip)},
                                          system_clock(), iptables_, conntrack_);
     proxier_->on_sync([this] { synced_ = true; });
     tasks_.spawn("proxier", proxier_->run());
@@ -116,8 +116,8 @@ void serve_and_replace(const std::string& variant) {
   CHECK(ask_tcp(kClusterIp, 80).rfind("a ", 0) == 0);
   CHECK(in(b, kClusterIp, 80) == std::string("a ") + kPodB);
   CHECK(in(b, kNodeIp, 30080).rfind("a ", 0) == 0);
-  CHECK(in(b, kNodeIp, 30080) != std::string("a ") + kPodB);    // masqueraded
-  CHECK(in(a, kClusterIp, 80) != std::string("a ") + kPodA);    // hairpin: masqueraded as well
+  CHECK(in(b, kNodeIp, 30080) != std::string("a ") + kPodB);  // masqueraded
+  CHECK(in(a, kClusterIp, 80) != std::string("a ") + kPodA);  // hairpin: masqueraded as well
   CHECK(in(a, kClusterIp, 80).rfind("a ", 0) == 0);
   CHECK(ask_tcp("10.96.0.11", 80) == "refused");
 
@@ -205,7 +205,8 @@ void adopt_and_repair(const std::string& variant) {
   CHECK_FALSE(*second.iptables().canaries_present(Family::ipv4));
 
   // A rule of ours that somebody deleted: the partial sync fails, a full one repairs.
-  const std::string rule = shell("iptables" + variant + "-save -t nat | grep 'ns/echo:t cluster IP' | grep -- '-A KUBE-SERVICES'");
+  const std::string rule =
+      shell("iptables" + variant + "-save -t nat | grep 'ns/echo:t cluster IP' | grep -- '-A KUBE-SERVICES'");
   shell("iptables" + variant + " -t nat -D" + rule.substr(2, rule.find('\n') - 2));
   kube::Service moved = echo();
   moved.spec.cluster_ips = {"10.96.0.99"};
@@ -219,6 +220,32 @@ void adopt_and_repair(const std::string& variant) {
   CHECK(second.cleanup().has_value());
   CHECK(rules().find("KUBE-") == std::string::npos);
   CHECK(rules().find("-A INPUT -j OTHERS") != std::string::npos);
+}
+
+// IPv6 with every kind of rule: the kernel takes them, finds its canary, and lets go of all.
+void write_ipv6(const std::string& variant) {
+  const NodeNamespace node_namespace;
+  Node node(variant, "fd00:77::1");
+  kube::Service s = echo();
+  s.spec.cluster_ips = {"fd00:96::10"};
+  s.spec.type = "LoadBalancer";
+  s.spec.session_affinity = "ClientIP";
+  s.status.load_balancer.ingress = {{"fd00:5::8", "", {}}};
+  s.spec.load_balancer_source_ranges = {"fd00:5::/64"};
+  node->set_service(s);
+  node->set_slice(echo_slice({"fd00:244::2", "fd00:244::3"}));
+  node.start();
+  const auto rules = [&variant] { return shell("ip6tables" + variant + "-save"); };
+  CHECK(rules().find("-j DNAT --to-destination [fd00:244::3]:8080") != std::string::npos);
+  CHECK(*node.iptables().canaries_present(Family::ipv6));
+  shell("ip6tables" + variant + " -t mangle -F && ip6tables" + variant + " -t mangle -X");
+  CHECK_FALSE(*node.iptables().canaries_present(Family::ipv6));
+  node->set_slice(echo_slice({"fd00:244::2"}));
+  node.settle();
+  CHECK(rules().find("fd00:244::3") == std::string::npos);
+  CHECK(node.status().failures == 0);
+  CHECK(node.cleanup().has_value());
+  CHECK(rules().find("KUBE-") == std::string::npos);
 }
 
 bool skip_unprivileged() {
@@ -240,6 +267,11 @@ TEST_CASE("rules of a former run are adopted and damage is repaired, iptables-nf
 }
 TEST_CASE("rules of a former run are adopted and damage is repaired, iptables-legacy", "[root]") {
   if (!skip_unprivileged()) adopt_and_repair("-legacy");
+}
+TEST_CASE("IPv6 rules are taken by the kernel", "[root]") {
+  if (skip_unprivileged()) return;
+  write_ipv6("-nft");
+  write_ipv6("-legacy");
 }
 
 }  // namespace keelson::proxy

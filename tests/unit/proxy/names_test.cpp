@@ -17,7 +17,8 @@ TEST_CASE("only the proxy's own chains are taken for ours") {
   for (const char* name : {"KUBE-SVC-X", "KUBE-SEP-X", "KUBE-SERVICES", "KUBE-IPTABLES-HINT", "KUBE-PROXY-CANARY"}) {
     CHECK(is_our_chain(name));
   }
-  for (const char* name : {"KUBE-ROUTER-INPUT", "KUBE-KUBELET-CANARY", "KUBE-NWPLCY-DEFAULT", "INPUT", "cali-FORWARD"}) {
+  for (const char* name :
+       {"KUBE-ROUTER-INPUT", "KUBE-KUBELET-CANARY", "KUBE-NWPLCY-DEFAULT", "INPUT", "cali-FORWARD"}) {
     CHECK_FALSE(is_our_chain(name));
   }
 }

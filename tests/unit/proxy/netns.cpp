@@ -120,7 +120,8 @@ Pod::Pod(std::string name, std::string ip) {
   if (n != 1) throw std::runtime_error("the pod did not start");
   const std::string pid = std::to_string(pid_), in_pod = "nsenter -t " + pid + " -n ip ";
   shell("ip link add v" + name + " type veth peer name eth0 netns " + pid);
-  shell("ip link set v" + name + " up; ip addr add 169.254.1.1/32 dev v" + name + "; ip route add " + ip + "/32 dev v" + name);
+  shell("ip link set v" + name + " up; ip addr add 169.254.1.1/32 dev v" + name + "; ip route add " + ip + "/32 dev v" +
+        name);
   shell(in_pod + "link set lo up; " + in_pod + "link set eth0 up; " + in_pod + "addr add " + ip + "/32 dev eth0");
   shell(in_pod + "route add 169.254.1.1 dev eth0 scope link; " + in_pod + "route add default via 169.254.1.1 dev eth0");
 }

@@ -103,7 +103,9 @@ struct Bench {
 };
 
 kube::Service web() { return service("ns", "web", "172.30.0.1", {port("p80", 80)}); }
-kube::EndpointSlice web_slice(const std::string& ip = "10.180.0.1") { return slice("ns", "web", {endpoint(ip)}, {slice_port("p80", 80)}); }
+kube::EndpointSlice web_slice(const std::string& ip = "10.180.0.1") {
+  return slice("ns", "web", {endpoint(ip)}, {slice_port("p80", 80)});
+}
 
 }  // namespace
 
@@ -219,7 +221,7 @@ TEST_CASE("conntrack is looked at only when UDP endpoints changed") {
   const StaleUdp& stale = b.conntrack.asked[0];
   CHECK_FALSE(stale.is_stale({target("172.30.0.2", 53), target("10.180.0.1", 5353)}));
   CHECK(stale.is_stale({target("172.30.0.2", 53), target("10.180.0.9", 5353)}));
-  CHECK(stale.is_stale({target("172.30.0.2", 53), target("172.30.0.2", 53)}));       // from before there were rules
+  CHECK(stale.is_stale({target("172.30.0.2", 53), target("172.30.0.2", 53)}));        // from before there were rules
   CHECK(stale.is_stale({target("192.168.0.1", 30053), target("10.180.0.9", 5353)}));  // by its node port
   CHECK_FALSE(stale.is_stale({target("8.8.8.8", 30053), target("8.8.8.8", 30053)}));  // only passes through
   CHECK_FALSE(stale.is_stale({target("172.30.0.2", 54), target("10.180.0.9", 5353)}));

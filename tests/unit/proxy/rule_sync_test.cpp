@@ -1,6 +1,9 @@
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 
 #include <chrono>
+#include <fstream>
 #include <iostream>
 #include <sstream>
 
@@ -26,7 +29,9 @@ std::size_t count_starting(const RestoreInput& input, const std::string& start) 
 }
 
 std::string svc_name(int i) { return "svc" + std::to_string(i); }
-std::string address(const char* net, int i) { return net + std::to_string(i / 250) + '.' + std::to_string(i % 250 + 1); }
+std::string address(const char* net, int i) {
+  return net + std::to_string(i / 250) + '.' + std::to_string(i % 250 + 1);
+}
 
 // Service number `i` with `endpoints` endpoints.
 void add_service(Model& model, int i, int endpoints) {
@@ -124,7 +129,8 @@ TEST_CASE("losing all endpoints moves the Service from nat to filter, and back")
   write_all(sync, model);
   put(model, slice("ns", "svc1", {}, {slice_port("p80", 80)}));
   const RestoreInput gone = step(sync, model);
-  CHECK(gone.text.find("-I KUBE-SERVICES -m comment --comment \"ns/svc1:p80 has no endpoints\"") < gone.text.find("*nat"));
+  CHECK(gone.text.find("-I KUBE-SERVICES -m comment --comment \"ns/svc1:p80 has no endpoints\"") <
+        gone.text.find("*nat"));
   CHECK(count_starting(gone, "-D KUBE-SERVICES -m comment --comment \"ns/svc1:p80 cluster IP\"") == 1);
   CHECK(count_starting(gone, "-X KUBE-SVC-") == 1);
   CHECK(count_starting(gone, "-X KUBE-SEP-") == 1);
@@ -143,7 +149,9 @@ TEST_CASE("a full sync adds only jumps that are missing, and removes chains that
   const std::string live = service_chain(ChainKind::svc, "ns/svc1:p80", "tcp").name();
   const SavedRules saved = parse_saved(
       "# a comment\n*nat\n:PREROUTING ACCEPT [0:0]\n:KUBE-SERVICES - [0:0]\n:KUBE-SVC-STALESTALESTALE - [0:0]\n"
-      ":KUBE-SEP-USEDBYOTHERSXXXX - [0:0]\n:" + live + " - [0:0]\n:KUBE-ROUTER-X - [0:0]\n"
+      ":KUBE-SEP-USEDBYOTHERSXXXX - [0:0]\n:" +
+      live +
+      " - [0:0]\n:KUBE-ROUTER-X - [0:0]\n"
       "-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n"
       "-A KUBE-ROUTER-X -j KUBE-SEP-USEDBYOTHERSXXXX\nCOMMIT\n");
   const RestoreInput input = sync.full(model, options(), saved);
@@ -153,7 +161,8 @@ TEST_CASE("a full sync adds only jumps that are missing, and removes chains that
   CHECK(count_starting(input, "-I OUTPUT") == 4);
   CHECK(count_starting(input, "-I INPUT") == 4);
   CHECK(count_starting(input, "-I FORWARD") == 4);
-  CHECK(count_starting(input, "-I POSTROUTING -m comment --comment \"kubernetes postrouting rules\" -j KUBE-POSTROUTING") == 1);
+  CHECK(count_starting(
+            input, "-I POSTROUTING -m comment --comment \"kubernetes postrouting rules\" -j KUBE-POSTROUTING") == 1);
   const std::string& text = input.text;
   CHECK(text.find("NOTE: this must be the last rule") > text.rfind("-A KUBE-SERVICES -m comment --comment \"ns/"));
 }
@@ -169,15 +178,17 @@ TEST_CASE("fixed chains follow the options") {
   CHECK(text(o).find("-A KUBE-MARK-MASQ -j MARK --or-mark 0x00004000\n") != std::string::npos);
   CHECK(text(o).find("-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP\n") != std::string::npos);
   CHECK(text(o).find("*mangle\n:KUBE-PROXY-CANARY - [0:0]\n:KUBE-IPTABLES-HINT - [0:0]\n") != std::string::npos);
-  CHECK(text(o).find("-A KUBE-FIREWALL -m comment --comment \"block incoming localnet connections\" -d 127.0.0.0/8 ! -s "
-                     "127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP\n") != std::string::npos);
+  CHECK(
+      text(o).find("-A KUBE-FIREWALL -m comment --comment \"block incoming localnet connections\" -d 127.0.0.0/8 ! -s "
+                   "127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP\n") != std::string::npos);
   o.drop_invalid = false;
   o.masquerade_mark = 1u << 3;
   CHECK(text(o).find("INVALID") == std::string::npos);
   CHECK(text(o).find("--or-mark 0x00000008\n") != std::string::npos);
   CompileOptions six = options(Family::ipv6);
   CHECK(text(six).find("KUBE-FIREWALL") == std::string::npos);
-  CHECK(compile_node_port_jumps(six).front().find("--dst-type LOCAL ! -d ::1/128 -j KUBE-NODEPORTS") != std::string::npos);
+  CHECK(compile_node_port_jumps(six).front().find("--dst-type LOCAL ! -d ::1/128 -j KUBE-NODEPORTS") !=
+        std::string::npos);
   o.localhost_node_ports = false;
   CHECK(compile_node_port_jumps(o).front().find("--dst-type LOCAL ! -d 127.0.0.0/8 -j") != std::string::npos);
 }
@@ -202,26 +213,50 @@ TEST_CASE("cleanup removes all of ours and nothing else") {
       "-A INPUT -m conntrack --ctstate NEW -m comment --comment \"x -j y\" -j KUBE-SERVICES\n-A INPUT -j OTHER\n"
       "-A KUBE-SERVICES -j REJECT\nCOMMIT\n*raw\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n"));
   CHECK(input ==
-        "*filter\n:KUBE-SERVICES - [0:0]\n-D INPUT -m conntrack --ctstate NEW -m comment --comment \"x -j y\" -j KUBE-SERVICES\n"
+        "*filter\n:KUBE-SERVICES - [0:0]\n-D INPUT -m conntrack --ctstate NEW -m comment --comment \"x -j y\" -j "
+        "KUBE-SERVICES\n"
         "-X KUBE-SERVICES\nCOMMIT\n");
   CHECK(cleanup_input(parse_saved("*nat\n:INPUT ACCEPT [0:0]\nCOMMIT\n")).empty());
 }
 
 TEST_CASE("compile and diff of 5,000 Services", "[.bench]") {
   using Clock = std::chrono::steady_clock;
-  const auto ms = [](Clock::time_point since) { return std::chrono::duration<double, std::milli>(Clock::now() - since).count(); };
+  const auto ms = [](Clock::time_point since) {
+    return std::chrono::duration<double, std::milli>(Clock::now() - since).count();
+  };
   Model model;
   for (int i = 0; i < 5000; ++i) add_service(model, i, 2);
   RuleSync sync;
   auto start = Clock::now();
   const RestoreInput input = sync.full(model, options(), {});
-  std::cout << "full: " << ms(start) << " ms, " << input.text.size() / 1024 << " KiB, " << sync.counts().nat << " nat rules\n";
+  std::cout << "full: " << ms(start) << " ms, " << input.text.size() / 1024 << " KiB, " << sync.counts().nat
+            << " nat rules\n";
   CHECK(model.take_dirty().size() == 5000);
   put(model, slice("ns", "svc77", {endpoint("10.0.1.1")}, {slice_port("p80", 80)}));
   start = Clock::now();
   const RestoreInput change = step(sync, model);
   std::cout << "one change: " << ms(start) << " ms, " << change.text.size() << " bytes\n";
   CHECK(sync.counts().nat > 35000);
+}
+
+TEST_CASE("memory of 50,000 Services with 100,000 endpoints", "[.bench]") {
+  const auto resident_kib = [] {
+    std::ifstream statm("/proc/self/statm");
+    long total = 0, resident = 0;
+    statm >> total >> resident;
+    return resident * (::sysconf(_SC_PAGESIZE) / 1024);
+  };
+  const long start = resident_kib();
+  Model model;
+  for (int i = 0; i < 50000; ++i) add_service(model, i, 2);
+  CHECK(model.take_dirty().size() == 50000);
+  const long modelled = resident_kib();
+  RuleSync sync;
+  std::size_t input = sync.full(model, options(), {}).text.size();
+  std::cout << "model: " << (modelled - start) / 1024
+            << " MiB, with what was written: " << (resident_kib() - start) / 1024 << " MiB, and " << (input >> 20)
+            << " MiB of input while it is written\n";
+  CHECK(sync.service_chains() == 150000);
 }
 
 }  // namespace keelson::proxy
