@@ -47,6 +47,8 @@ class Floor:
     def close(self) -> None:
         self.conflist.unlink()
         shutil.rmtree(self.logs, ignore_errors=True)
+        for cgroup in pathlib.Path("/sys/fs/cgroup").glob("*/keelson-floor"):
+            cgroup.rmdir()
 
 
 class Watcher:

@@ -49,6 +49,13 @@ class Agent:
         if self.process:
             self.process.stop(signal.SIGKILL)
 
+    def cleanup(self) -> subprocess.CompletedProcess:
+        """`keelson cleanup` with the daemon's own flags: pods, networks, files and rules, all gone when it ends."""
+        flags = list(self.flags)
+        at = flags.index("--manifests")
+        del flags[at:at + 2]
+        return run(*self.enter(paths.BIN / "keelson", "cleanup", "--socket", self.socket, *flags), check=False, timeout=120)
+
     def list(self, kind: str) -> list[dict]:
         return json.loads(self.cli("get", kind, "-o", "json").stdout)["items"]
 

@@ -1,5 +1,4 @@
 """What a node must not keep after its pods are gone, looked up at the kernel and the runtime and not at the agent."""
-import os
 import pathlib
 
 from .process import Timeout, wait_for
@@ -36,19 +35,13 @@ class Leaks:
         found += [f"interface: {line.split(':')[1].strip()}" for line in self._links() if "veth" in line.split("@")[0]]
         found += [f"rule: {line}" for line in node.rules("nat").splitlines()
                   if line.startswith((":KUBE-SVC-", ":KUBE-SEP-", ":KUBE-EXT-", ":CNI-DN-"))]
-        return found + self._of_uids()
+        found += [f"log: {path}" for folder in (node.logs_dir, node.log_links) for path in self._list(folder)]
+        return found + self._of_cgroups()
 
-    def _of_uids(self) -> list[str]:
-        """Log folders, log links and cgroups are in places shared by the machine; only those of our pods count."""
-        found = []
-        for uid in self.node.uids:
-            found += [f"log folder: {path}" for path in pathlib.Path("/var/log/pods").glob(f"*_{uid}")]
-            for pattern in (f"*/kubepods/pod{uid}", f"*/kubepods/*/pod{uid}", f"kubepods/pod{uid}", f"kubepods/*/pod{uid}"):
-                found += [f"cgroup: {path}" for path in pathlib.Path("/sys/fs/cgroup").glob(pattern)]
-            for link in self._list(pathlib.Path("/var/log/containers")):
-                if link.is_symlink() and uid in os.readlink(link):
-                    found.append(f"log link: {link}")
-        return found
+    def _of_cgroups(self) -> list[str]:
+        """Cgroups are in a tree shared by the machine; only those of our pods count."""
+        patterns = [f"{start}kubepods/{qos}pod{uid}" for uid in self.node.uids for start in ("*/", "") for qos in ("*/", "")]
+        return [f"cgroup: {path}" for pattern in patterns for path in pathlib.Path("/sys/fs/cgroup").glob(pattern)]
 
     def _links(self) -> list[str]:
         return self.node.network.run("ip", "-o", "link").stdout.splitlines()

@@ -71,6 +71,7 @@ class Node:
         for path in (self.manifests, self.root, self.net_d):
             path.mkdir(parents=True)
         self.ipam = self.folder / "ipam"
+        self.logs_dir, self.log_links = self.folder / "logs" / "pods", self.folder / "logs" / "containers"
         self.cni_bin = self.folder / "cni-bin"
         self.cni_bin.mkdir()
         for plugin in paths.CNI_BIN.iterdir():
@@ -81,6 +82,7 @@ class Node:
                    "--cni-bin-dir", self.cni_bin, "--container-runtime-endpoint", self.containerd.endpoint,
                    "--node-ip", NODE_IP, "--hostname-override", self.name, "--cluster-cidr", CLUSTER_CIDR,
                    "--service-cidr", SERVICE_CIDR, "--install-cni-shim", machine.shim_dir, "--log-level", "debug",
+                   "--pod-logs-dir", self.logs_dir, "--container-logs-dir", self.log_links,
                    "--cni-socket", self.folder / "cni.sock", *(flags or [])]
         if config:
             (self.folder / "config.yaml").write_text("\n---\n".join(json.dumps(document, indent=1) for document in config))
@@ -205,8 +207,7 @@ class Node:
         if self.agent.process:
             code = self.agent.stop()
             found += [f"keelson ended with {code} on SIGTERM"] if code else []
-            done = self.network.run(paths.BIN / "keelson", "cleanup", "--root-dir", self.root, "--container-runtime-endpoint",
-                                    self.containerd.endpoint, "--socket", self.agent.socket, check=False)
+            done = self.agent.cleanup()
             found += [f"keelson cleanup: exit {done.returncode}: {done.stderr[-400:]}"] if done.returncode else []
             found += leaks.after_cleanup()
         remove_folder(self.folder)

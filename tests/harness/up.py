@@ -79,11 +79,11 @@ class Stage:
         net_d.mkdir()
         conflist = bridge_conflist(self.folder / "ipam", bridge=BRIDGE, subnet=self.pods, name="keelson-up")
         (net_d / "10-bridge.conflist").write_text(json.dumps(conflist, indent=2))
-        self.flags = ["--root-dir", self.folder / "root", "--cni-conf-dir", net_d, "--cni-bin-dir", paths.CNI_BIN,
-                      "--cni-socket", self.folder / "cni.sock", "--container-runtime-endpoint", endpoint, "--node-ip", self.address,
-                      "--cluster-cidr", self.pods, "--service-cidr", self.services, *flags]
-        self.endpoint = endpoint
-        self.agent = Agent(self.folder, ["--manifests", self.args.manifests, *self.flags])
+        flags += ["--pod-logs-dir", self.folder / "logs" / "pods", "--container-logs-dir", self.folder / "logs" / "containers"]
+        command = ["--root-dir", self.folder / "root", "--cni-conf-dir", net_d, "--cni-bin-dir", paths.CNI_BIN,
+                   "--cni-socket", self.folder / "cni.sock", "--container-runtime-endpoint", endpoint, "--node-ip", self.address,
+                   "--cluster-cidr", self.pods, "--service-cidr", self.services, *flags]
+        self.agent = Agent(self.folder, ["--manifests", self.args.manifests, *command])
         say(f"keelson run --manifests {self.args.manifests}")
         self.agent.start()
 
@@ -132,18 +132,14 @@ class Stage:
         raise AssertionError(f"keelson ended by itself:\n{self.agent.log_text()[-3000:]}")
 
     def down(self) -> list[str]:
-        """The agent, started once more on an empty folder, takes its pods down; the rest is removed here."""
+        """`keelson cleanup` takes down what the agent made; what up() made besides is removed here."""
         say("cleaning up")
         left = []
         if self.agent:
-            try:
-                self._drain()
-            except (AssertionError, RuntimeError, OSError) as error:
-                left.append(str(error))
             self.agent.stop()
-            done = run(paths.BIN / "keelson", "cleanup", "--root-dir", self.folder / "root", "--socket", self.agent.socket,
-                       "--container-runtime-endpoint", self.endpoint, check=False)
+            done = self.agent.cleanup()
             left += [f"keelson cleanup: {done.stderr}"] if done.returncode else []
+            left += [f"container: {name}" for name in (self.containerd.containers() if self.containerd else [])]
         if self.containerd:
             self.containerd.destroy()
         run("ip", "link", "del", BRIDGE, check=False)
@@ -158,16 +154,6 @@ class Stage:
         left += [f"rule: {line}" for line in run("iptables-save").stdout.splitlines() if line.startswith(":KUBE-")]
         remove_folder(self.folder)
         return left
-
-    def _drain(self) -> None:
-        self.agent.stop()
-        empty = self.folder / "empty"
-        empty.mkdir(exist_ok=True)
-        self.agent.flags = ["--manifests", empty, *self.flags]
-        self.agent.start()
-        wait_for(lambda: not self.agent.list("pods"), 40, "all pods gone")
-        if self.containerd:
-            wait_for(lambda: not self.containerd.containers(), 20, "all containers gone")
 
     def _remove_portmap_chains(self) -> None:
         """The portmap plugin keeps its top chains for good; where it had none before, they are ours to remove."""

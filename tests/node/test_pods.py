@@ -1,6 +1,5 @@
 """A pod's life: it runs, has an address and logs, restarts by its policy, ends in time, and follows its file."""
 import ipaddress
-import pathlib
 import subprocess
 import time
 
@@ -27,9 +26,9 @@ def test_pod_runs_with_address_and_log(node):
     assert web["spec"]["nodeName"] == node.name
     assert node.fetch(f"http://{status['podIP']}:8080/hostname").stdout == "web\n"
     assert "hello from web\n" in node.logs("web")
-    log = pathlib.Path(f"/var/log/pods/default_web_{uid}/app/0.log")
+    log = node.logs_dir / f"default_web_{uid}" / "app" / "0.log"
     assert "hello from web" in log.read_text()
-    link = pathlib.Path(f"/var/log/containers/web_default_app-{app['containerID'].removeprefix('containerd://')}.log")
+    link = node.log_links / f"web_default_app-{app['containerID'].removeprefix('containerd://')}.log"
     assert link.resolve() == log
 
 
