@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::string_view kReason = "CreateContainerConfigError";
 
-Error config_error(Errc code, std::string message) { return make_error(code, std::move(message), std::string(kReason)); }
+Error config_error(Errc code, std::string message) {
+  return make_error(code, std::move(message), std::string(kReason));
+}
 
 // ConfigMaps and Secrets differ in three words of their messages and in nothing else.
 struct ObjectKind {

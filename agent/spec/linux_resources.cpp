@@ -26,7 +26,9 @@ v1::LinuxContainerResources base_resources(const Amount& cpu_request, const kube
     out.set_cpu_period(node.cpu_cfs_quota_period_us);
     out.set_cpu_quota(cpu_quota(cpu_limit.milli_value(), node.cpu_cfs_quota_period_us));
   }
-  if (node.cgroup_version == 2 && !node.kills_single_process()) (*out.mutable_unified())["memory.oom.group"] = "1";
+  if (node.cgroup_version == 2 && !node.kills_single_process()) {
+    (*out.mutable_unified())["memory.oom.group"] = std::string(1, '1');  // a literal trips gcc 12's -Wrestrict
+  }
   return out;
 }
 

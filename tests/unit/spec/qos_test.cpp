@@ -187,7 +187,8 @@ TEST_CASE("oom_score_adj") {
   critical.spec.priority = 2000001000;
   CHECK(score(critical) == -997);
 
-  auto with_sidecar = pod({container("a", resources({{"memory", "4Gi"}})), container("b", resources({{"memory", "2Gi"}}))});
+  auto with_sidecar =
+      pod({container("a", resources({{"memory", "4Gi"}})), container("b", resources({{"memory", "2Gi"}}))});
   with_sidecar.spec.init_containers = {sidecar("s", resources({{"memory", "1Gi"}}))};
   CHECK(oom_score_adj(with_sidecar, with_sidecar.spec.init_containers[0], facts) == 750);  // b's, not its own 875
 
