@@ -116,7 +116,8 @@ void parse_part(const YamlPart& part, const YamlLimits& limits, std::size_t& ind
     add_document(std::move(value), part.line, index++, file);
     return;
   }
-  std::istringstream stream{std::string(part.text)};
+  // yaml-cpp takes the end of the text for the end of an open quote; an explicit end of the document it does not.
+  std::istringstream stream{std::string(part.text) + (part.text.back() == '\n' ? "...\n" : "\n...\n")};
   YAML::Parser parser(stream);
   while (true) {
     YamlEvents events(limits);
@@ -149,7 +150,8 @@ YamlFile parse_yaml(std::string_view text, std::string_view name, const YamlLimi
     } catch (const BrokenDocument& broken) {
       refuse(place(broken.line), broken.what());
     } catch (const YAML::Exception& broken) {
-      refuse(place(line_of(broken.mark)), broken.msg);
+      bool open_quote = broken.msg == YAML::ErrorMsg::DOC_IN_SCALAR;
+      refuse(place(line_of(broken.mark)), open_quote ? "a quoted text is not closed" : broken.msg);
     }
     if (index == first) ++index;
   }
