@@ -23,7 +23,7 @@ Result<spec::NodeFacts> make_node_facts(const Options& o) {
   facts.cpu_cfs_quota_period_us = o.cpu_cfs_quota_period_us;
   facts.seccomp_default = o.seccomp_default;
   facts.cgroup_driver = o.cgroup_driver == "systemd" ? spec::CgroupDriver::systemd : spec::CgroupDriver::cgroupfs;
-  facts.allocatable["pods"] = kube::Quantity(o.max_pods);
+  facts.allocatable["pods"] = kube::Quantity::of(o.max_pods);
   return facts;
 }
 

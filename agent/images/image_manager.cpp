@@ -55,8 +55,7 @@ Awaitable<Result<std::optional<ImageFacts>>> ImageManager::inspect(std::string i
   request.mutable_image()->set_image(image);
   CO_TRY(const auto reply, co_await images_.image_status(std::move(request)));
   if (!reply.has_image() || reply.image().id().empty()) co_return std::optional<ImageFacts>();
-  ImageFacts facts{.ref = reply.image().id(), .uid = {}, .username = reply.image().username()};
-  if (reply.image().has_uid()) facts.uid = reply.image().uid().value();
+  const ImageFacts facts{.ref = reply.image().id(), .user = spec::image_user(reply.image())};
   present_[image] = facts;
   co_return std::optional(facts);
 }

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "agent/journal/journal.hpp"
+#include "agent/spec/security.hpp"
 #include "base/backoff.hpp"
 #include "base/semaphore.hpp"
 #include "base/task_group.hpp"
@@ -20,9 +21,8 @@ namespace keelson::agent {
 
 // What the container config needs to know of an image.
 struct ImageFacts {
-  std::string ref;                    // the runtime's ID of it
-  std::optional<std::int64_t> uid;    // the image's user, when numeric
-  std::string username;               // the image's user, when a name
+  std::string ref;        // the runtime's ID of it
+  spec::ImageUser user;  // that it names
 };
 
 // Why a container cannot have its image yet: the waiting state to show, and when to try again.

@@ -5,6 +5,8 @@
 
 #include "agent/pod/observer.hpp"
 #include "agent/spec/names.hpp"
+#include "agent/spec/qos.hpp"
+#include "agent/spec/resources.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
 
@@ -34,7 +36,7 @@ struct PodManager::Listing {
 };
 
 PodManager::PodManager(PodContext& context)
-    : ctx_(context), resync_wanted_(context.executor), tasks_(context.executor) {
+    : ctx_(context), resync_wanted_(context.executor), pods_changed_(context.executor), tasks_(context.executor) {
   ctx_.publish = [this](const std::string&, const std::shared_ptr<const kube::PodStatus>&) { changed(); };
   ctx_.learn_id = [this](const std::string& id, const std::string& uid) { uid_by_id_[id] = uid; };
 }
@@ -62,6 +64,7 @@ Awaitable<Result<void>> PodManager::start() {
   }
   first_ = std::make_unique<Listing>(std::move(listing));
   tasks_.spawn("resync", resync_loop());
+  tasks_.spawn("burstable requests", follow_requests());
   co_return Result<void>();
 }
 
@@ -137,6 +140,7 @@ void PodManager::launch(std::shared_ptr<const kube::Pod> pod, std::optional<std:
   if (stop_grace) worker->stop(*stop_grace);
   workers_[uid] = std::move(worker);
   tasks_.spawn("pod " + uid, run_worker(uid));
+  pods_changed_.notify();
   changed();
 }
 
@@ -167,6 +171,7 @@ void PodManager::worker_done(const std::string& uid) {
   std::erase_if(uid_by_id_, [&](const auto& entry) { return entry.second == uid; });
   std::erase_if(uid_by_key_, [&](const auto& entry) { return entry.second == uid; });
   workers_.erase(it);
+  pods_changed_.notify();
   const auto next = waiting_.find(key);
   if (next == waiting_.end()) {
     ctx_.journal.retire(key);
@@ -209,6 +214,23 @@ Awaitable<void> PodManager::resync_loop() {
       continue;
     }
     apply(*listing);
+  }
+}
+
+// The burstable cgroup's CPU weight is the sum of its pods' requests (qos_container_manager_linux.go).
+Awaitable<void> PodManager::follow_requests() {
+  std::int64_t written = -1;
+  for (;;) {
+    co_await pods_changed_.wait();
+    std::int64_t sum = 0;
+    for (const auto& [uid, worker] : workers_) {
+      if (spec::qos_class(*worker->pod()) == spec::Qos::burstable) sum += spec::cpu_millis(spec::pod_requests(*worker->pod()));
+    }
+    if (sum == written) continue;
+    auto write = [cgroups = ctx_.cgroups, sum]() mutable { return cgroups.set_burstable_requests(sum); };
+    const auto done = co_await ctx_.pool.run(std::move(write));
+    if (!done) log_warn("burstable cgroup not set", {{"error", done.error()}});
+    written = sum;
   }
 }
 

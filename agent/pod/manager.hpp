@@ -71,6 +71,7 @@ class PodManager {
   Awaitable<Result<Listing>> list_runtime();
   Awaitable<void> resync_loop();
   void apply(const Listing& listing);
+  Awaitable<void> follow_requests();
   void changed();
 
   PodContext& ctx_;
@@ -83,6 +84,7 @@ class PodManager {
   std::unique_ptr<Listing> first_;
   std::vector<std::function<void()>> handlers_;
   Notifier resync_wanted_;
+  Notifier pods_changed_;
   TaskGroup tasks_;
   bool ready_ = false;
 };

@@ -127,6 +127,10 @@ Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container
   hosts_written_ = true;
   CO_TRY(auto environment, spec::make_environment({.pod = *pod_, .container = container, .objects = *objects_,
                                                    .node = ctx_.facts, .pod_ips = pod_ips(), .read_volume_file = {}}));
+  for (const auto& what : environment.skipped) {
+    journal().event(EntryKind::warning, "container " + container.name, "InvalidEnvironmentVariableNames",
+                    "Keys that no environment variable can have were skipped: " + what);
+  }
   const volumes::ExpandSubPath expand = [&](const std::string& text) {
     return spec::expand_strict(text, environment.variables);
   };
@@ -142,7 +146,7 @@ Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container
 
   const spec::PodSecurityFacts security{volume_groups(mounted_), {}};
   spec::ContainerInput input{.pod = *pod_, .container = container, .node = ctx_.facts, .image_ref = image.ref,
-                             .image_user = {image.uid, image.username}, .restart_count = start.restart_count,
+                             .image_user = image.user, .restart_count = start.restart_count,
                              .environment = std::move(environment.variables), .mounts = {},
                              .devices = to_spec_devices(devices), .etc_hosts = {}, .termination_log = files.termination_log,
                              .target_container_id = {}, .security = security};

@@ -87,7 +87,10 @@ Awaitable<bool> PodWorker::set_up_volumes() {
 
 Awaitable<Result<SandboxObservation>> PodWorker::run_sandbox(std::uint32_t attempt) {
   const auto dns = spec::pod_dns(*pod_, ctx_.facts);
-  for (const auto& w : dns.warnings) journal().event(EntryKind::warning, "pod", w.reason, w.message);
+  for (const auto& w : dns.warnings) {
+    if (ctx_.service_hosts && w.reason == "MissingClusterDNS") continue;  // names are in the hosts file
+    journal().event(EntryKind::warning, "pod", w.reason, w.message);
+  }
   CO_TRY(auto config, spec::make_sandbox_config({*pod_, attempt, ctx_.facts, dns, {}}));
   cri::v1::RunPodSandboxRequest request;
   *request.mutable_config() = std::move(config);

@@ -60,7 +60,6 @@ ManifestSource::ManifestSource(Executor executor, BlockingPool& pool, const Cloc
 Awaitable<void> ManifestSource::run() {
   load_state();
   co_await reload();
-  recompute();
   pods_.sources_ready();
   started_ = true;
   tasks_.spawn("manifest folder watch", watch_folder());
@@ -72,8 +71,11 @@ Awaitable<void> ManifestSource::run() {
     }
     co_await wake_.wait_until(deadline);
     if (!folder_changed_) co_await sleep_for(kGather);
-    if (folder_changed_) co_await reload();
-    recompute();
+    if (folder_changed_) {
+      co_await reload();
+    } else {
+      recompute();
+    }
   }
 }
 
@@ -89,8 +91,8 @@ Awaitable<void> ManifestSource::reload() {
   folder_changed_ = false;
   const auto content = co_await folder_.read();
   folder_problems_ = content.problems;
-  if (!content.present && started_) co_return;  // a folder that vanished is not an empty one: what runs goes on
-  const ManifestSet before = std::exchange(set_, load_manifests(content.files));
+  // A folder that vanished is not an empty one: what runs goes on.
+  const ManifestSet before = content.present || !started_ ? std::exchange(set_, load_manifests(content.files)) : set_;
   const ServiceList services_before = services_;
   recompute();
   tell_changed_objects(before, services_before);
@@ -113,7 +115,12 @@ void ManifestSource::recompute() {
 
   auto allocated = allocate_services(set_.services, table_, options_.service_cidr);
   std::vector<SourceProblem> problems = folder_problems_;
-  const auto add = [&](const std::vector<SourceProblem>& more) { problems.insert(problems.end(), more.begin(), more.end()); };
+  const auto add = [&](const std::vector<SourceProblem>& more) {
+    for (auto p : more) {
+      if (const auto it = set_.files.find(p.object); p.file.empty() && it != set_.files.end()) p.file = it->second;
+      problems.push_back(std::move(p));
+    }
+  };
   add(set_.problems);
   add(expansion.problems);
   add(bindings_.problems);

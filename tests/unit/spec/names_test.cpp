@@ -15,7 +15,7 @@ namespace {
 using namespace test;
 
 TEST_CASE("container_hash is the kubelet's") {
-  // Computed with k8s.io/kubernetes' own HashContainer.
+  // Computed with a Go program that repeats the steps of k8s.io/kubernetes' HashContainer with its libraries.
   struct Case {
     const char* name;
     const char* image;
