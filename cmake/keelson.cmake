@@ -20,6 +20,8 @@ add_library(keelson_options INTERFACE)
 target_include_directories(keelson_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(keelson_options INTERFACE -Wall -Wextra -Wno-missing-field-initializers -Werror
   -fno-plt -ffunction-sections -fdata-sections)
+# gcc 12 is wrong about these at -O2: std::string operator+ (PR 105329), operator delete of coroutine frames.
+target_compile_options(keelson_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-mismatched-new-delete>)
 target_compile_definitions(keelson_options INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_EPOLL_WAIT_ERRORS
   BOOST_BEAST_SEPARATE_COMPILATION KEELSON_VERSION="${PROJECT_VERSION}")
