@@ -104,7 +104,7 @@ std::string random_uuid() {
   b[6] = static_cast<unsigned char>((b[6] & 0x0f) | 0x40);
   b[8] = static_cast<unsigned char>((b[8] & 0x3f) | 0x80);
   std::string hex = to_hex(std::string_view(reinterpret_cast<const char*>(b), sizeof b));
-  for (const std::size_t at : {8, 13, 18, 23}) hex.insert(at, "-");
+  for (const std::size_t at : {8, 13, 18, 23}) hex.insert(at, 1, '-');
   return hex;
 }
 

@@ -64,7 +64,8 @@ Error to_error(const GrpcStatus& status, std::string_view endpoint) {
     const auto cause = connect_cause(status.message);
     return make_error(code, "runtime is not reachable at " + std::string(endpoint) + ": " + std::string(cause));
   }
-  if (code == Errc::deadline_exceeded && !status.from_peer) {
+  // The same deadline may end the call on the server's side first; its gRPC library has no more to say then.
+  if (code == Errc::deadline_exceeded && (!status.from_peer || status.message == "Deadline Exceeded")) {
     return make_error(code, "the runtime at " + std::string(endpoint) + " did not answer in time");
   }
   return make_error(code, status.message.empty() ? std::string(to_string(code)) : status.message);

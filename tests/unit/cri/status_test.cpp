@@ -67,6 +67,8 @@ TEST_CASE("a runtime that says unavailable is there") {
 TEST_CASE("a deadline of ours is told apart from the runtime's") {
   CHECK(to_error({4, "Deadline Exceeded", false, false}, "unix:///x").message ==
         "the runtime at unix:///x did not answer in time");
+  CHECK(to_error({4, "Deadline Exceeded", true, false}, "unix:///x").message ==
+        "the runtime at unix:///x did not answer in time");
   CHECK(to_error({4, "timeout 1s exceeded", true, false}, "unix:///x").message == "timeout 1s exceeded");
 }
 
