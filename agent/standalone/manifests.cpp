@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/standalone/workload_common.hpp"
+#include "kube/codec.hpp"
 #include "kube/object.hpp"
 #include "kube/yaml.hpp"
 
@@ -45,7 +47,14 @@ class Loader {
     auto key = kube::object_key(value.metadata);
     map.emplace(std::move(key), std::make_shared<const T>(std::forward<T>(value)));
   }
-  void keep(kube::Pod&& v) { keep(std::move(v), out_.pods); }
+  // A bare Pod's UID follows from what it says, so an edited one is another pod of the same name. Made here, once, and
+  // not each time the set is expanded.
+  void keep(kube::Pod&& v) {
+    v.status = {};
+    v.metadata.creation_timestamp.reset();
+    v.metadata.uid = stable_uid("Pod/" + kube::encode(v).dump());
+    keep(std::move(v), out_.pods);
+  }
   void keep(kube::Deployment&& v) { keep(std::move(v), out_.deployments); }
   void keep(kube::ReplicaSet&& v) { keep(std::move(v), out_.replica_sets); }
   void keep(kube::StatefulSet&& v) { keep(std::move(v), out_.stateful_sets); }

@@ -28,7 +28,7 @@ struct ManifestFile {
 
 // All objects of the folder, decoded, with defaults, valid. By "namespace/name" (PersistentVolumes by name).
 struct ManifestSet {
-  kube::ObjectMap<kube::Pod> pods;
+  kube::ObjectMap<kube::Pod> pods;  // with the UID that their content gives them
   kube::ObjectMap<kube::Deployment> deployments;
   kube::ObjectMap<kube::ReplicaSet> replica_sets;
   kube::ObjectMap<kube::StatefulSet> stateful_sets;

@@ -1,31 +1,22 @@
 #include "agent/standalone/workloads.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "agent/standalone/workload_common.hpp"
-#include "kube/codec.hpp"
 
 namespace keelson::agent {
 namespace {
 
-// A bare Pod: its UID follows from what it says, so an edited one is another pod of the same name.
 void expand_pod(const ExpandContext& context, const kube::Pod& manifest) {
-  auto plain = manifest;
-  plain.status = {};
-  plain.metadata.creation_timestamp.reset();
-  const auto uid = stable_uid("Pod/" + kube::encode(plain).dump());
   for (const auto& p : context.existing) {
-    if (p.pod->metadata.uid == uid && !p.stopping) {
+    if (p.pod->metadata.uid == manifest.metadata.uid && !p.stopping) {
       context.out.pods.push_back(p.pod);
       return;
     }
   }
-  auto pod = std::make_shared<kube::Pod>(std::move(plain));
-  pod->metadata.uid = uid;
+  auto pod = std::make_shared<kube::Pod>(manifest);
   pod->metadata.generation = 1;
   pod->metadata.creation_timestamp = std::chrono::floor<Seconds>(context.now);
   pod->metadata.annotations["kubernetes.io/config.source"] = "file";
-  pod->metadata.annotations["kubernetes.io/config.hash"] = uid;
+  pod->metadata.annotations["kubernetes.io/config.hash"] = manifest.metadata.uid;
   pod->spec.node_name = context.node_name;
   context.out.pods.push_back(std::move(pod));
 }
