@@ -1,8 +1,9 @@
 """Fixtures of the node and fault tiers. A test asks for `node`; the marks say what kind of node it gets:
 
-    @pytest.mark.runtimes("1.6", "2.2")             run it with both containerd versions (default: 1.6 alone)
-    @pytest.mark.agent(flags=[...], config=[...])   further flags, documents of the --config file, env, start=False
+@pytest.mark.runtimes("1.6", "2.2")             run it with both containerd versions (default: 1.6 alone)
+@pytest.mark.agent(flags=[...], config=[...])   further flags, documents of the --config file, env, start=False
 """
+
 import pathlib
 import signal
 import subprocess

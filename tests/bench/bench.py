@@ -3,6 +3,7 @@
 
 Prints one row per measurement with the goal; --json FILE keeps the raw numbers. Takes about three minutes.
 """
+
 import argparse
 import json
 import os
@@ -21,7 +22,10 @@ from harness.node import Machine, Node, bridge_conflist, is_ready  # noqa: E402
 from harness.process import wait_for  # noqa: E402
 
 MIB = 1 << 20
-PROBES = {kind: {"httpGet": {"path": path, "port": 8080}} for kind, path in (("readinessProbe", "/ready"), ("livenessProbe", "/health"))}
+PROBES = {
+    kind: {"httpGet": {"path": path, "port": 8080}}
+    for kind, path in (("readinessProbe", "/ready"), ("livenessProbe", "/health"))
+}
 
 
 def note(text: str) -> None:
@@ -39,8 +43,21 @@ class Floor:
         time.sleep(0.5)  # containerd takes a new network up by itself and says nowhere that it has
 
     def seconds(self, pods: int, concurrency: int) -> float:
-        command = [paths.BIN / "cri_floor", "--endpoint", self.machine.containerd.endpoint, "--pods", pods, "--concurrency", concurrency,
-                   "--image", TESTAPP, "--log-dir", self.logs, "--cgroup-parent", "/keelson-floor"]
+        command = [
+            paths.BIN / "cri_floor",
+            "--endpoint",
+            self.machine.containerd.endpoint,
+            "--pods",
+            pods,
+            "--concurrency",
+            concurrency,
+            "--image",
+            TESTAPP,
+            "--log-dir",
+            self.logs,
+            "--cgroup-parent",
+            "/keelson-floor",
+        ]
         done = self.machine.network.run(*command, timeout=300)
         return json.loads(done.stdout)["ready_seconds"]
 
@@ -101,7 +118,10 @@ def memory(pid: int) -> tuple[float, float]:
 def cpu_seconds(pid: int) -> float:
     """Time on a CPU of all threads, to the nanosecond where the kernel keeps it."""
     try:
-        return sum(int(path.read_text().split()[0]) for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+        return (
+            sum(int(path.read_text().split()[0]) for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"))
+            / 1e9
+        )
     except (OSError, IndexError):
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -173,17 +193,36 @@ def table(floor: dict, keelson: dict, args) -> list[tuple[str, str, str, str, st
     """Rows of: what, floor, keelson, ratio, goal, met."""
     concurrency, many = min(floor["many"].items(), key=lambda item: item[1])
     rows = [
-        ("one pod, file to Ready", f"{floor['one'] * 1e3:.0f} ms", f"{keelson['one'] * 1e3:.0f} ms",
-         f"+{(keelson['one'] - floor['one']) * 1e3:.0f} ms", "floor + 50 ms", keelson["one"] <= floor["one"] + 0.05),
-        (f"{args.pods} pods, file to all Ready", f"{many:.2f} s ({concurrency} at a time)", f"{keelson['many']:.2f} s",
-         f"{keelson['many'] / many:.2f} x", "1.1 x floor", keelson["many"] <= 1.1 * many),
+        (
+            "one pod, file to Ready",
+            f"{floor['one'] * 1e3:.0f} ms",
+            f"{keelson['one'] * 1e3:.0f} ms",
+            f"+{(keelson['one'] - floor['one']) * 1e3:.0f} ms",
+            "floor + 50 ms",
+            keelson["one"] <= floor["one"] + 0.05,
+        ),
+        (
+            f"{args.pods} pods, file to all Ready",
+            f"{many:.2f} s ({concurrency} at a time)",
+            f"{keelson['many']:.2f} s",
+            f"{keelson['many'] / many:.2f} x",
+            "1.1 x floor",
+            keelson["many"] <= 1.1 * many,
+        ),
     ]
-    for when, key, goal, anonymous_goal in (("no pods", "memory_empty", 24, 6), (f"{args.pods} probed pods", "memory_full", 30, 10)):
+    for when, key, goal, anonymous_goal in (
+        ("no pods", "memory_empty", 24, 6),
+        (f"{args.pods} probed pods", "memory_full", 30, 10),
+    ):
         resident, anonymous = keelson[key]
         rows.append((f"resident, {when}", "", f"{resident:.1f} MiB", "", f"{goal} MiB", resident <= goal))
-        rows.append((f"anonymous, {when}", "", f"{anonymous:.1f} MiB", "", f"{anonymous_goal} MiB", anonymous <= anonymous_goal))
+        rows.append(
+            (f"anonymous, {when}", "", f"{anonymous:.1f} MiB", "", f"{anonymous_goal} MiB", anonymous <= anonymous_goal)
+        )
     cpu = keelson["cpu"]
-    rows.append((f"CPU idle, {args.pods} probed pods", "", f"{cpu['keelson']:.2f} %", "", "0.20 %", cpu["keelson"] <= 0.2))
+    rows.append(
+        (f"CPU idle, {args.pods} probed pods", "", f"{cpu['keelson']:.2f} %", "", "0.20 %", cpu["keelson"] <= 0.2)
+    )
     rows.append(("  containerd in the same minute", "", f"{cpu['containerd']:.2f} %", "", "", True))
     rows.append((f"{args.pods} pods removed", "", f"{keelson['end_many']:.2f} s", "", "", True))
     return rows
@@ -194,7 +233,9 @@ def main() -> int:
     parser.add_argument("--pods", type=int, default=100)
     parser.add_argument("--repeat", type=int, default=5, help="runs of one pod, the median counts")
     parser.add_argument("--idle", type=int, default=60, metavar="SECONDS")
-    parser.add_argument("--concurrency", type=int, nargs="+", default=[2, 4, 8], help="of the floor; the fastest counts")
+    parser.add_argument(
+        "--concurrency", type=int, nargs="+", default=[2, 4, 8], help="of the floor; the fastest counts"
+    )
     parser.add_argument("--containerd", default="1.6", choices=["1.6", "2.2"])
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
     args = parser.parse_args()

@@ -3,6 +3,7 @@
 KEELSON_SEED repeats a run; the seed is part of every failure's output. The `node` fixture proves at the end that no
 container, address, mount, namespace, rule, cgroup or folder remains.
 """
+
 import os
 import random
 import signal
@@ -18,8 +19,12 @@ SEED = int(os.environ.get("KEELSON_SEED", str(time.time_ns() % 1_000_000)))
 
 
 def churned(name: str, version: int) -> dict:
-    return pod(name, testapp("--print", f"version {version}", "--http", 8080, volumeMounts=[mount("c", "/c"), mount("m", "/m")]),
-               labels={"app": "churn"}, volumes=[{"name": "c", "configMap": {"name": "conf"}}, {"name": "m", "emptyDir": {"medium": "Memory"}}])
+    return pod(
+        name,
+        testapp("--print", f"version {version}", "--http", 8080, volumeMounts=[mount("c", "/c"), mount("m", "/m")]),
+        labels={"app": "churn"},
+        volumes=[{"name": "c", "configMap": {"name": "conf"}}, {"name": "m", "emptyDir": {"medium": "Memory"}}],
+    )
 
 
 class Churn:
@@ -46,24 +51,40 @@ class Churn:
 
     def settled(self) -> bool:
         pods = {name: found for name, found in self.node.pods().items() if name.startswith("churn-")}
-        return pods.keys() == self.wanted.keys() and all(map(is_ready, pods.values())) and all(
-            self.node.logs(name).strip() == f"version {version}" for name, version in self.wanted.items())
+        return (
+            pods.keys() == self.wanted.keys()
+            and all(map(is_ready, pods.values()))
+            and all(self.node.logs(name).strip() == f"version {version}" for name, version in self.wanted.items())
+        )
 
 
 @pytest.mark.runtimes("1.6", "2.2")
 def test_twenty_kills_under_churn(node):
     dice = random.Random(SEED)
     node.apply("conf.yaml", config_map("conf", k="v"))
-    node.apply("still.yaml", deployment("still", 3, testapp("--http", 8080, livenessProbe={
-        "httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1})), service("still", {"port": 80, "targetPort": 8080}))
-    node.wait_for(lambda: len(node.pods()) == 3 and all(map(is_ready, node.pods().values())), 30, "three pods that must not notice")
+    node.apply(
+        "still.yaml",
+        deployment(
+            "still",
+            3,
+            testapp("--http", 8080, livenessProbe={"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1}),
+        ),
+        service("still", {"port": 80, "targetPort": 8080}),
+    )
+    node.wait_for(
+        lambda: len(node.pods()) == 3 and all(map(is_ready, node.pods().values())),
+        30,
+        "three pods that must not notice",
+    )
     still = {name: container_status(found)["containerID"] for name, found in node.pods().items()}
     churn = Churn(node, dice)
     for round_number in range(KILLS):
         for _ in range(dice.randint(1, 3)):
             churn.step()
         time.sleep(dice.uniform(0, 0.6))
-        assert node.agent.running(), f"ended by itself in round {round_number}, seed {SEED}:\n{node.agent.log_text()[-3000:]}"
+        assert (
+            node.agent.running()
+        ), f"ended by itself in round {round_number}, seed {SEED}:\n{node.agent.log_text()[-3000:]}"
         node.agent.kill()
         node.agent.start()
     node.wait_for(churn.settled, 90, f"the pods that the folder asks for, seed {SEED}: {churn.wanted}")
@@ -82,7 +103,9 @@ def test_killed_while_pods_start(node, delay):
     node.agent.kill()
     node.agent.start()
     node.wait_ready(*[f"churn-{i}" for i in range(6)], timeout=40)
-    node.wait_for(lambda: len(node.containerd.running_tasks()) == 12, what="one sandbox and one container for each pod, no more")
+    node.wait_for(
+        lambda: len(node.containerd.running_tasks()) == 12, what="one sandbox and one container for each pod, no more"
+    )
 
 
 @pytest.mark.parametrize("delay", [0.02, 0.1, 0.3])

@@ -1,4 +1,5 @@
 """A CNI plugin that fails, asks to be called again, hangs, or cannot delete: nothing leaks, others go on, it recovers."""
+
 import json
 
 import pytest
@@ -110,7 +111,9 @@ def test_agent_killed_while_a_plugin_hangs(node, plugin):
     plugin.mode("ok")
     node.agent.start()
     node.wait_ready("stuck", timeout=45)
-    node.wait_for(lambda: plugin.addresses() == [node.pod("stuck")["status"]["podIP"]], 20, "only the living pod has an address")
+    node.wait_for(
+        lambda: plugin.addresses() == [node.pod("stuck")["status"]["podIP"]], 20, "only the living pod has an address"
+    )
 
 
 def test_pod_removed_while_its_plugin_hangs(node, plugin):

@@ -1,4 +1,5 @@
 """containerd is killed and comes back in the middle of things; the agent waits, reconnects, and makes it right."""
+
 import time
 
 import pytest

@@ -1,4 +1,5 @@
 """The keelson daemon under test, and its command line."""
+
 import json
 import os
 import pathlib
@@ -12,7 +13,9 @@ from .process import Process, run, wait_for
 class Agent:
     """`flags` is the whole command line after `keelson run`; start() returns when the socket answers."""
 
-    def __init__(self, folder: pathlib.Path, flags: list, enter=lambda *command: list(command), env: dict | None = None):
+    def __init__(
+        self, folder: pathlib.Path, flags: list, enter=lambda *command: list(command), env: dict | None = None
+    ):
         self.folder, self.flags, self.enter, self.env = folder, flags, enter, env or {}
         self.socket = folder / "keelson.sock"
         self.log = folder / "keelson.log"
@@ -32,8 +35,13 @@ class Agent:
 
     def cli(self, *args, check: bool = True, timeout: float = 30) -> subprocess.CompletedProcess:
         """One keelson command against this daemon's socket."""
-        return run(paths.BIN / "keelson", *args, check=check, timeout=timeout,
-                   env={**os.environ, "KEELSON_SOCKET": str(self.socket)})
+        return run(
+            paths.BIN / "keelson",
+            *args,
+            check=check,
+            timeout=timeout,
+            env={**os.environ, "KEELSON_SOCKET": str(self.socket)},
+        )
 
     @property
     def pid(self) -> int:
@@ -53,8 +61,10 @@ class Agent:
         """`keelson cleanup` with the daemon's own flags: pods, networks, files and rules, all gone when it ends."""
         flags = list(self.flags)
         at = flags.index("--manifests")
-        del flags[at:at + 2]
-        return run(*self.enter(paths.BIN / "keelson", "cleanup", "--socket", self.socket, *flags), check=False, timeout=120)
+        del flags[at : at + 2]
+        return run(
+            *self.enter(paths.BIN / "keelson", "cleanup", "--socket", self.socket, *flags), check=False, timeout=120
+        )
 
     def list(self, kind: str) -> list[dict]:
         return json.loads(self.cli("get", kind, "-o", "json").stdout)["items"]

@@ -1,4 +1,5 @@
 """What a node must not keep after its pods are gone, looked up at the kernel and the runtime and not at the agent."""
+
 import pathlib
 
 from .process import Timeout, wait_for
@@ -19,10 +20,15 @@ class Leaks:
 
     def after_cleanup(self) -> list[str]:
         """With the agent ended and `keelson cleanup` done: no rule and no mount may be there."""
-        rules = [line for table in ("nat", "filter", "mangle") for line in self.node.rules(table).splitlines()
-                 if line.startswith((":KUBE-", "-A KUBE-")) or "-j KUBE-" in line]
+        rules = [
+            line
+            for table in ("nat", "filter", "mangle")
+            for line in self.node.rules(table).splitlines()
+            if line.startswith((":KUBE-", "-A KUBE-")) or "-j KUBE-" in line
+        ]
         return [f"rule after cleanup: {line}" for line in rules[:5]] + [
-            f"mount after cleanup: {path}" for path in mounts_below(self.node.folder)]
+            f"mount after cleanup: {path}" for path in mounts_below(self.node.folder)
+        ]
 
     def _of_pods(self) -> list[str]:
         node = self.node
@@ -30,17 +36,25 @@ class Leaks:
         found += [f"network namespace: {path}" for path in node.containerd.namespaces()]
         found += [f"mount: {path}" for path in mounts_below(node.root / "pods")]
         found += [f"pod folder: {path}" for path in self._list(node.root / "pods")]
-        found += [f"address kept: {path}" for path in node.ipam.glob("*/*")
-                  if path.name != "lock" and not path.name.startswith("last_reserved_ip")]
+        found += [
+            f"address kept: {path}"
+            for path in node.ipam.glob("*/*")
+            if path.name != "lock" and not path.name.startswith("last_reserved_ip")
+        ]
         found += [f"interface: {line.split(':')[1].strip()}" for line in self._links() if "veth" in line.split("@")[0]]
-        found += [f"rule: {line}" for line in node.rules("nat").splitlines()
-                  if line.startswith((":KUBE-SVC-", ":KUBE-SEP-", ":KUBE-EXT-", ":CNI-DN-"))]
+        found += [
+            f"rule: {line}"
+            for line in node.rules("nat").splitlines()
+            if line.startswith((":KUBE-SVC-", ":KUBE-SEP-", ":KUBE-EXT-", ":CNI-DN-"))
+        ]
         found += [f"log: {path}" for folder in (node.logs_dir, node.log_links) for path in self._list(folder)]
         return found + self._of_cgroups()
 
     def _of_cgroups(self) -> list[str]:
         """Cgroups are in a tree shared by the machine; only those of our pods count."""
-        patterns = [f"{start}kubepods/{qos}pod{uid}" for uid in self.node.uids for start in ("*/", "") for qos in ("*/", "")]
+        patterns = [
+            f"{start}kubepods/{qos}pod{uid}" for uid in self.node.uids for start in ("*/", "") for qos in ("*/", "")
+        ]
         return [f"cgroup: {path}" for pattern in patterns for path in pathlib.Path("/sys/fs/cgroup").glob(pattern)]
 
     def _links(self) -> list[str]:

@@ -14,7 +14,11 @@ def shell(script: str, name: str = "app", **fields) -> dict:
 
 
 def pod(name: str, *containers: dict, labels: dict | None = None, annotations: dict | None = None, **spec) -> dict:
-    metadata = {"name": name, "labels": labels or {"app": name}, **({"annotations": annotations} if annotations else {})}
+    metadata = {
+        "name": name,
+        "labels": labels or {"app": name},
+        **({"annotations": annotations} if annotations else {}),
+    }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_spec(*containers, **spec)}
 
 
@@ -29,8 +33,16 @@ def template(app: str, *containers: dict, **spec) -> dict:
 
 def workload(kind: str, name: str, *containers: dict, fields: dict | None = None, **spec) -> dict:
     """Deployment, StatefulSet, DaemonSet or ReplicaSet named and labelled `name`; fields go beside the template."""
-    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name},
-            "spec": {"selector": {"matchLabels": {"app": name}}, "template": template(name, *containers, **spec), **(fields or {})}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": {
+            "selector": {"matchLabels": {"app": name}},
+            "template": template(name, *containers, **spec),
+            **(fields or {}),
+        },
+    }
 
 
 def deployment(name: str, replicas: int, *containers: dict, fields: dict | None = None, **spec) -> dict:
@@ -38,14 +50,27 @@ def deployment(name: str, replicas: int, *containers: dict, fields: dict | None 
 
 
 def job(name: str, *containers: dict, fields: dict | None = None, **spec) -> dict:
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name},
-            "spec": {"template": {"metadata": {"labels": {"app": name}},
-                                  "spec": pod_spec(*containers, **{"restartPolicy": "Never", **spec})}, **(fields or {})}}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name},
+        "spec": {
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": pod_spec(*containers, **{"restartPolicy": "Never", **spec}),
+            },
+            **(fields or {}),
+        },
+    }
 
 
 def service(name: str, *ports: dict, selector: dict | None = None, **spec) -> dict:
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
-            "spec": {"selector": selector or {"app": name}, "ports": list(ports), **spec}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {"selector": selector or {"app": name}, "ports": list(ports), **spec},
+    }
 
 
 def config_map(name: str, **data) -> dict:

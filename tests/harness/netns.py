@@ -1,5 +1,6 @@
 """A node's network namespace with an outside world: a client namespace joined by a veth pair, so that NodePorts and
 ClusterIPs can be reached from beyond the node. Addresses need not be unique, they live in the namespaces."""
+
 from .process import run
 
 NODE_IP = "192.168.77.2"
@@ -18,7 +19,21 @@ class Network:
     def _create(self) -> None:
         run("ip", "netns", "add", self.node)
         run("ip", "netns", "add", self.client)
-        run("ip", "link", "add", "eth0", "netns", self.node, "type", "veth", "peer", "name", "eth0", "netns", self.client)
+        run(
+            "ip",
+            "link",
+            "add",
+            "eth0",
+            "netns",
+            self.node,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            self.client,
+        )
         for netns, own, other in ((self.node, NODE_IP, CLIENT_IP), (self.client, CLIENT_IP, NODE_IP)):
             self.run("ip", "link", "set", "lo", "up", netns=netns)
             self.run("ip", "addr", "add", f"{own}/24", "dev", "eth0", netns=netns)

@@ -3,19 +3,19 @@
 A Machine is costly (about two seconds) and is used by many tests, one after another; Node.close() proves that the test
 left nothing behind on it, and a Machine on which something was left is thrown away.
 """
+
 import itertools
 import json
 import os
 import pathlib
 import shutil
 import tempfile
-import time
 
 from . import paths
 from .agent import Agent
 from .leaks import Leaks
-from .netns import CLIENT_IP, NODE_IP, Network
-from .process import Timeout, run, wait_for
+from .netns import NODE_IP, Network
+from .process import Timeout, wait_for
 from .runtime import Containerd, remove_folder
 
 CLUSTER_CIDR = "10.88.0.0/16"
@@ -26,12 +26,26 @@ _numbers = itertools.count(1)
 
 def bridge_conflist(ipam: pathlib.Path, bridge: str = "kbr0", subnet: str = CLUSTER_CIDR, name: str = "pods") -> dict:
     """The real network of the pods: bridge with masquerade and hairpin, host-local addresses, portmap for hostPort."""
-    return {"cniVersion": "1.0.0", "name": name, "plugins": [
-        {"type": "bridge", "bridge": bridge, "isGateway": True, "ipMasq": True, "hairpinMode": True,
-         "ipam": {"type": "host-local", "ranges": [[{"subnet": subnet}]], "routes": [{"dst": "0.0.0.0/0"}],
-                  "dataDir": str(ipam)}},
-        {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True},
-    ]}
+    return {
+        "cniVersion": "1.0.0",
+        "name": name,
+        "plugins": [
+            {
+                "type": "bridge",
+                "bridge": bridge,
+                "isGateway": True,
+                "ipMasq": True,
+                "hairpinMode": True,
+                "ipam": {
+                    "type": "host-local",
+                    "ranges": [[{"subnet": subnet}]],
+                    "routes": [{"dst": "0.0.0.0/0"}],
+                    "dataDir": str(ipam),
+                },
+            },
+            {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True},
+        ],
+    }
 
 
 class Machine:
@@ -61,8 +75,14 @@ class Machine:
 class Node:
     """An agent with a fresh root and manifest folder on a Machine. Names are resolved in namespace default unless given."""
 
-    def __init__(self, machine: Machine, flags: list | None = None, config: list[dict] | None = None, start: bool = True,
-                 env: dict | None = None):
+    def __init__(
+        self,
+        machine: Machine,
+        flags: list | None = None,
+        config: list[dict] | None = None,
+        start: bool = True,
+        env: dict | None = None,
+    ):
         self.machine, self.network, self.containerd = machine, machine.network, machine.containerd
         self.name = f"{machine.name}n{next(_numbers)}"
         # The same folder for each Node of a Machine: the shim's configuration names paths in it and so stays the same too.
@@ -78,14 +98,41 @@ class Node:
             (self.cni_bin / plugin.name).symlink_to(plugin)
         self.conflist(bridge_conflist(self.ipam))
         self.uids: set[str] = set()
-        command = ["--manifests", self.manifests, "--root-dir", self.root, "--cni-conf-dir", self.net_d,
-                   "--cni-bin-dir", self.cni_bin, "--container-runtime-endpoint", self.containerd.endpoint,
-                   "--node-ip", NODE_IP, "--hostname-override", self.name, "--cluster-cidr", CLUSTER_CIDR,
-                   "--service-cidr", SERVICE_CIDR, "--install-cni-shim", machine.shim_dir, "--log-level", "debug",
-                   "--pod-logs-dir", self.logs_dir, "--container-logs-dir", self.log_links,
-                   "--cni-socket", self.folder / "cni.sock", *(flags or [])]
+        command = [
+            "--manifests",
+            self.manifests,
+            "--root-dir",
+            self.root,
+            "--cni-conf-dir",
+            self.net_d,
+            "--cni-bin-dir",
+            self.cni_bin,
+            "--container-runtime-endpoint",
+            self.containerd.endpoint,
+            "--node-ip",
+            NODE_IP,
+            "--hostname-override",
+            self.name,
+            "--cluster-cidr",
+            CLUSTER_CIDR,
+            "--service-cidr",
+            SERVICE_CIDR,
+            "--install-cni-shim",
+            machine.shim_dir,
+            "--log-level",
+            "debug",
+            "--pod-logs-dir",
+            self.logs_dir,
+            "--container-logs-dir",
+            self.log_links,
+            "--cni-socket",
+            self.folder / "cni.sock",
+            *(flags or []),
+        ]
         if config:
-            (self.folder / "config.yaml").write_text("\n---\n".join(json.dumps(document, indent=1) for document in config))
+            (self.folder / "config.yaml").write_text(
+                "\n---\n".join(json.dumps(document, indent=1) for document in config)
+            )
             command += ["--config", self.folder / "config.yaml"]
         self.agent = Agent(self.folder, command, self.network.enter, env)
         if start:
@@ -139,7 +186,9 @@ class Node:
         return self.cli("logs", pod, *(["-c", container] if container else [])).stdout
 
     def exec(self, pod: str, *command, container: str | None = None, check: bool = True, timeout: float = 30):
-        return self.cli("exec", pod, *(["-c", container] if container else []), "--", *command, check=check, timeout=timeout)
+        return self.cli(
+            "exec", pod, *(["-c", container] if container else []), "--", *command, check=check, timeout=timeout
+        )
 
     def explain(self, name: str) -> str:
         done = self.cli("explain", name, check=False)
@@ -151,9 +200,11 @@ class Node:
 
     def wait_pod(self, name: str, condition, timeout: float = 20, what: str = "") -> dict:
         """Waits until condition(pod) is true; on failure the error tells the pod's status and what explain says."""
+
         def check():
             pod = self.pod(name)
             return pod if condition(pod) else None
+
         try:
             return self.wait_for(check, timeout, what or f"pod {name}")
         except Timeout as error:
@@ -178,9 +229,11 @@ class Node:
     def dial(self, protocol: str, ip: str, port: int, outside: bool = False, text: str = "hello", check: bool = True):
         """One TCP or UDP exchange with a test pod, from the node or from beyond it."""
         netns = self.network.client if outside else self.network.node
-        script = ("import socket,sys;p,ip,port,text=sys.argv[1:];s=socket.socket(socket.AF_INET,"
-                  "socket.SOCK_DGRAM if p=='udp' else socket.SOCK_STREAM);s.settimeout(2);s.connect((ip,int(port)));"
-                  "s.send((text+'\\n').encode());print(s.recv(4096).decode(),end='')")
+        script = (
+            "import socket,sys;p,ip,port,text=sys.argv[1:];s=socket.socket(socket.AF_INET,"
+            "socket.SOCK_DGRAM if p=='udp' else socket.SOCK_STREAM);s.settimeout(2);s.connect((ip,int(port)));"
+            "s.send((text+'\\n').encode());print(s.recv(4096).decode(),end='')"
+        )
         return self.network.run("python3", "-c", script, protocol, ip, port, text, netns=netns, check=check)
 
     def rules(self, table: str = "nat") -> str:

@@ -1,4 +1,5 @@
 """Where things are in the working tree, and what the environment may say instead."""
+
 import os
 import pathlib
 

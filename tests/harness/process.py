@@ -1,4 +1,5 @@
 """Child processes with a log, ended by their own pid only; and waiting for a condition with a good error."""
+
 import os
 import pathlib
 import signal
@@ -22,7 +23,9 @@ def wait_for(condition, timeout: float = 20.0, what: str = "", every: float = 0.
         except (AssertionError, KeyError, IndexError, OSError, subprocess.SubprocessError) as error:
             last = error
         if time.monotonic() > end:
-            raise Timeout(f"not within {timeout:g} s: {what or getattr(condition, '__name__', condition)}; last: {last!r}")
+            raise Timeout(
+                f"not within {timeout:g} s: {what or getattr(condition, '__name__', condition)}; last: {last!r}"
+            )
         time.sleep(every)
 
 
@@ -40,8 +43,14 @@ class Process:
     def __init__(self, command: list, log: pathlib.Path, env: dict | None = None):
         self.log = log
         with open(log, "ab") as out:
-            self.popen = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                          start_new_session=True, env={**os.environ, **(env or {})})
+            self.popen = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                env={**os.environ, **(env or {})},
+            )
 
     @property
     def pid(self) -> int:

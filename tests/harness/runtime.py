@@ -1,4 +1,5 @@
 """A private containerd: Debian's 1.6, or 2.2 built with Go into build/tools. State below one folder, nothing global."""
+
 import os
 import pathlib
 import shutil
@@ -52,7 +53,9 @@ def can_lower_oom_score() -> bool:
 class Containerd:
     """Starts at once; `enter` wraps its command line (nsenter for a network namespace, or nothing)."""
 
-    def __init__(self, folder: pathlib.Path, cni_conf: pathlib.Path, version: str = "1.6", enter=lambda *command: list(command)):
+    def __init__(
+        self, folder: pathlib.Path, cni_conf: pathlib.Path, version: str = "1.6", enter=lambda *command: list(command)
+    ):
         self.folder, self.version, self.enter = folder, version, enter
         self.bin = paths.TOOLS if version != "1.6" else pathlib.Path("/usr/bin")
         self.socket = folder / "containerd.sock"
@@ -61,7 +64,8 @@ class Containerd:
         (folder / "cni-bin").mkdir(parents=True, exist_ok=True)
         cni_conf.mkdir(parents=True, exist_ok=True)
         (folder / "containerd.toml").write_text(
-            CONFIG.format(dir=folder, cni_conf=cni_conf, restricted="false" if can_lower_oom_score() else "true"))
+            CONFIG.format(dir=folder, cni_conf=cni_conf, restricted="false" if can_lower_oom_score() else "true")
+        )
         for plugin in (*paths.CNI_BIN.iterdir(), paths.BIN / "keelson-cni"):
             link = folder / "cni-bin" / plugin.name
             if not link.is_symlink():
@@ -70,8 +74,11 @@ class Containerd:
 
     def start(self) -> None:
         env = {"PATH": f"{self.bin}:{os.environ['PATH']}"}
-        self.process = Process(self.enter(self.bin / "containerd", "--config", self.folder / "containerd.toml"),
-                               self.folder / "containerd.log", env=env)
+        self.process = Process(
+            self.enter(self.bin / "containerd", "--config", self.folder / "containerd.toml"),
+            self.folder / "containerd.log",
+            env=env,
+        )
         wait_for(self._answers, 30, "containerd answers")
 
     def _answers(self) -> bool:

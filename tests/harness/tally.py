@@ -5,6 +5,7 @@
 An executable of the unit tier counts by its test cases, as Catch2 reports them; one that ended without a report is a
 failure. So is a tier that left no file.
 """
+
 import pathlib
 import re
 import sys
@@ -34,7 +35,11 @@ def count(path: pathlib.Path) -> tuple[int, int, int]:
         return 0, 1, 0
     passed = failed = skipped = 0
     for case in cases:
-        bad = case.find("failure") is not None or case.find("error") is not None or case.get("status") in ("fail", "notrun")
+        bad = (
+            case.find("failure") is not None
+            or case.find("error") is not None
+            or case.get("status") in ("fail", "notrun")
+        )
         inner = catch_counts(case) if path.stem == "unit" else None
         if inner:
             passed, failed = passed + inner[0], failed + max(inner[1], int(bad))

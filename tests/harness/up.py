@@ -1,4 +1,5 @@
 """`./dev up`: runs an example on this machine, shows that it works, stays until Ctrl-C, and takes all of it away again."""
+
 import argparse
 import ipaddress
 import json
@@ -20,8 +21,12 @@ from harness.runtime import Containerd, mounts_below, remove_folder  # noqa: E40
 BRIDGE = "keelson0"
 GUESTBOOK_DATA = pathlib.Path("/var/lib/guestbook-data")
 IMAGES = ["pause", "busybox", "guestbook-web", "guestbook-db"]
-SYSCTLS = ["net/ipv4/ip_forward", "net/ipv4/conf/all/route_localnet", "net/bridge/bridge-nf-call-iptables",
-           "net/netfilter/nf_conntrack_tcp_be_liberal"]
+SYSCTLS = [
+    "net/ipv4/ip_forward",
+    "net/ipv4/conf/all/route_localnet",
+    "net/bridge/bridge-nf-call-iptables",
+    "net/netfilter/nf_conntrack_tcp_be_liberal",
+]
 
 
 def say(text: str) -> None:
@@ -34,7 +39,9 @@ def free_ranges() -> tuple[str, str]:
     for route in json.loads(run("ip", "-j", "-4", "route", "show", "table", "all").stdout or "[]"):
         if route["dst"] != "default":
             taken.append(ipaddress.ip_network(route["dst"], strict=False))
-    wanted = (ipaddress.ip_network(f"10.{second}.0.0/16") for second in (213, 217, 219, 221, 227, 229, 231, 237, 239, 243))
+    wanted = (
+        ipaddress.ip_network(f"10.{second}.0.0/16") for second in (213, 217, 219, 221, 227, 229, 231, 237, 239, 243)
+    )
     free = [str(network) for network in wanted if not any(network.overlaps(other) for other in taken)]
     if len(free) < 2:
         raise SystemExit("dev up: no free /16 for pods and Services among the candidates")
@@ -44,7 +51,11 @@ def free_ranges() -> tuple[str, str]:
 def node_address() -> str:
     """The address that this machine uses towards the world, or its first global one."""
     found = run("ip", "-j", "-4", "route", "get", "192.0.2.200", check=False)
-    if found.returncode == 0 and (source := json.loads(found.stdout)[0].get("prefsrc")) and not source.startswith("127."):
+    if (
+        found.returncode == 0
+        and (source := json.loads(found.stdout)[0].get("prefsrc"))
+        and not source.startswith("127.")
+    ):
         return source
     for link in json.loads(run("ip", "-j", "-4", "addr", "show", "scope", "global").stdout):
         for address in link.get("addr_info", []):
@@ -60,7 +71,11 @@ class Stage:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="keelson-up-", dir="/var/tmp"))
         self.pods, self.services = free_ranges()
         self.address = node_address()
-        self.sysctls = {name: pathlib.Path("/proc/sys", name).read_text().strip() for name in SYSCTLS if pathlib.Path("/proc/sys", name).exists()}
+        self.sysctls = {
+            name: pathlib.Path("/proc/sys", name).read_text().strip()
+            for name in SYSCTLS
+            if pathlib.Path("/proc/sys", name).exists()
+        }
         self.portmap_was_there = "CNI-HOSTPORT" in run("iptables-save", "-t", "nat").stdout
         self.had_data = GUESTBOOK_DATA.exists()
         self.containerd = self.agent = None
@@ -79,10 +94,31 @@ class Stage:
         net_d.mkdir()
         conflist = bridge_conflist(self.folder / "ipam", bridge=BRIDGE, subnet=self.pods, name="keelson-up")
         (net_d / "10-bridge.conflist").write_text(json.dumps(conflist, indent=2))
-        flags += ["--pod-logs-dir", self.folder / "logs" / "pods", "--container-logs-dir", self.folder / "logs" / "containers"]
-        command = ["--root-dir", self.folder / "root", "--cni-conf-dir", net_d, "--cni-bin-dir", paths.CNI_BIN,
-                   "--cni-socket", self.folder / "cni.sock", "--container-runtime-endpoint", endpoint, "--node-ip", self.address,
-                   "--cluster-cidr", self.pods, "--service-cidr", self.services, *flags]
+        flags += [
+            "--pod-logs-dir",
+            self.folder / "logs" / "pods",
+            "--container-logs-dir",
+            self.folder / "logs" / "containers",
+        ]
+        command = [
+            "--root-dir",
+            self.folder / "root",
+            "--cni-conf-dir",
+            net_d,
+            "--cni-bin-dir",
+            paths.CNI_BIN,
+            "--cni-socket",
+            self.folder / "cni.sock",
+            "--container-runtime-endpoint",
+            endpoint,
+            "--node-ip",
+            self.address,
+            "--cluster-cidr",
+            self.pods,
+            "--service-cidr",
+            self.services,
+            *flags,
+        ]
         self.agent = Agent(self.folder, ["--manifests", self.args.manifests, *command])
         say(f"keelson run --manifests {self.args.manifests}")
         self.agent.start()
@@ -98,6 +134,7 @@ class Stage:
                 print(f"  {time.monotonic() - start:5.1f} s  {now}", flush=True)
                 last = now
             return bool(pods) and all(is_ready(pod) or pod["status"].get("phase") == "Succeeded" for pod in pods)
+
         try:
             wait_for(ready, 60, "all pods Ready")
         except AssertionError:
@@ -116,18 +153,31 @@ class Stage:
             port = service["spec"]["ports"][0]
             if "nodePort" not in port:
                 continue
-            cluster, node = f"http://{service['spec']['clusterIP']}:{port['port']}/", f"http://{self.address}:{port['nodePort']}/"
+            cluster, node = (
+                f"http://{service['spec']['clusterIP']}:{port['port']}/",
+                f"http://{self.address}:{port['nodePort']}/",
+            )
             wait_for(lambda: run("curl", "-sSf", "--max-time", "3", cluster), 10, "the Service answers")
-            run("curl", "-sSf", "--max-time", "3", "-d", f"entry=hello from ./dev up, {time.strftime('%H:%M:%S')}", cluster)
+            run(
+                "curl",
+                "-sSf",
+                "--max-time",
+                "3",
+                "-d",
+                f"entry=hello from ./dev up, {time.strftime('%H:%M:%S')}",
+                cluster,
+            )
             for url in (cluster, node):
                 say(f"curl {url}")
                 print(run("curl", "-sSf", "--max-time", "3", url).stdout, end="")
 
     def stay(self) -> None:
         say("running; Ctrl-C ends it and cleans up. In another shell:")
-        print(f"  export KEELSON_SOCKET={self.agent.socket} PATH={paths.BIN}:$PATH\n"
-              f"  keelson get pods; keelson explain POD; keelson logs POD\n"
-              f"  edit {self.args.manifests} and watch; the log is {self.agent.log}")
+        print(
+            f"  export KEELSON_SOCKET={self.agent.socket} PATH={paths.BIN}:$PATH\n"
+            f"  keelson get pods; keelson explain POD; keelson logs POD\n"
+            f"  edit {self.args.manifests} and watch; the log is {self.agent.log}"
+        )
         self.agent.process.popen.wait()
         raise AssertionError(f"keelson ended by itself:\n{self.agent.log_text()[-3000:]}")
 
@@ -171,9 +221,15 @@ class Stage:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev up", description=__doc__)
     parser.add_argument("--once", action="store_true", help="show, then clean up at once and exit (for CI)")
-    parser.add_argument("--runtime", metavar="ENDPOINT", help="use this CRI endpoint (unix:///run/containerd/containerd.sock) "
-                        "instead of a private containerd; the images must be there and no other agent may use it")
-    parser.add_argument("--manifests", type=pathlib.Path, default=paths.ROOT / "examples" / "guestbook", help="the folder to run")
+    parser.add_argument(
+        "--runtime",
+        metavar="ENDPOINT",
+        help="use this CRI endpoint (unix:///run/containerd/containerd.sock) "
+        "instead of a private containerd; the images must be there and no other agent may use it",
+    )
+    parser.add_argument(
+        "--manifests", type=pathlib.Path, default=paths.ROOT / "examples" / "guestbook", help="the folder to run"
+    )
     args = parser.parse_args()
     args.manifests = args.manifests.resolve()
     for signo in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -7,6 +7,7 @@ Each image is one layer of our own static programs (src/) and busybox-static, wr
 `ctr image import` and `skopeo copy docker-archive:` read. Same inputs give the same bytes: times are zero, owners are
 root, and the file names are sorted. An archive is rebuilt only when the hash of its inputs has changed.
 """
+
 import argparse
 import concurrent.futures
 import hashlib
@@ -22,10 +23,22 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 SRC = HERE / "src"
 BUSYBOX = pathlib.Path("/bin/busybox")
-FLAGS = ["-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections",
-         "-Wl,--build-id=none"]
+FLAGS = [
+    "-static",
+    "-Os",
+    "-s",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-Wl,--gc-sections",
+    "-Wl,--build-id=none",
+]
 
-PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+PASSWD = (
+    "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+)
 GROUP = "root:x:0:\napp:x:1000:\nextra:x:2000:app\nnogroup:x:65534:\n"
 
 # name -> (source, whether busybox is in the image, image configuration)
@@ -34,10 +47,16 @@ IMAGES = {
     "busybox": (None, True, {"Cmd": ["sh"]}),
     "testapp": ("testapp.cpp", True, {"Entrypoint": ["/testapp"]}),
     # The same program with what an image can say of its own: user by name, working folder and environment.
-    "testapp-user": ("testapp.cpp", True, {"Entrypoint": ["/testapp"], "User": "app", "WorkingDir": "/home/app",
-                                            "Env": ["PATH=/bin", "FROM_IMAGE=yes"]}),
-    "guestbook-web": ("guestbook_web.cpp", False, {"Entrypoint": ["/guestbook-web"], "User": "65534:65534",
-                                                   "ExposedPorts": {"8080/tcp": {}}}),
+    "testapp-user": (
+        "testapp.cpp",
+        True,
+        {"Entrypoint": ["/testapp"], "User": "app", "WorkingDir": "/home/app", "Env": ["PATH=/bin", "FROM_IMAGE=yes"]},
+    ),
+    "guestbook-web": (
+        "guestbook_web.cpp",
+        False,
+        {"Entrypoint": ["/guestbook-web"], "User": "65534:65534", "ExposedPorts": {"8080/tcp": {}}},
+    ),
     "guestbook-db": ("guestbook_db.cpp", False, {"Entrypoint": ["/guestbook-db"], "ExposedPorts": {"6380/tcp": {}}}),
 }
 
@@ -117,15 +136,21 @@ def fill_layer(name: str, program: bytes | None) -> bytes:
 
 def write_archive(name: str, layer: bytes, path: pathlib.Path) -> None:
     layer_digest = hashlib.sha256(layer).hexdigest()
-    config = json.dumps({
-        "architecture": "amd64", "os": "linux", "created": "1970-01-01T00:00:00Z",
-        "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], **IMAGES[name][2]},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},
-        "history": [{"created": "1970-01-01T00:00:00Z", "created_by": f"tests/images/build.py {name}"}],
-    }, sort_keys=True).encode()
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "created": "1970-01-01T00:00:00Z",
+            "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], **IMAGES[name][2]},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},
+            "history": [{"created": "1970-01-01T00:00:00Z", "created_by": f"tests/images/build.py {name}"}],
+        },
+        sort_keys=True,
+    ).encode()
     config_name = hashlib.sha256(config).hexdigest() + ".json"
-    manifest = json.dumps([{"Config": config_name, "RepoTags": [f"docker.io/local/{name}:1"],
-                            "Layers": [f"{layer_digest}/layer.tar"]}]).encode()
+    manifest = json.dumps(
+        [{"Config": config_name, "RepoTags": [f"docker.io/local/{name}:1"], "Layers": [f"{layer_digest}/layer.tar"]}]
+    ).encode()
     archive = Layer()
     archive.file(config_name, config)
     archive.file(f"{layer_digest}/layer.tar", layer)

@@ -1,15 +1,17 @@
 """Every bad input has an error that names file, object and field, in the log, in get and in explain; other pods go on;
 and mending the cause is enough."""
+
+import copy
+
 import pytest
 
 from harness.manifests import config_map, mount, pod, shell, testapp, value_from
-from harness.node import condition, waiting_reason
+from harness.node import condition, container_status, waiting_reason
 
 GOOD_SPEC = pod("victim")
 
 
 def edited(edit) -> dict:
-    import copy
     changed = copy.deepcopy(GOOD_SPEC)
     edit(changed)
     return changed
@@ -52,11 +54,17 @@ INVALID = [
 
 def told_everywhere(node, file: str, subject: str, words: list[str]) -> None:
     """The words stand in the log, in `get pods` and in `explain`, each time with the file's name."""
+
     def get() -> str:
         done = node.cli("get", "pods", check=False)
         return done.stdout + done.stderr
+
     for where, text in (("log", node.agent.log_text), ("get pods", get), ("explain", lambda: node.explain(subject))):
-        node.wait_for(lambda: all(word in text() for word in [file, *words]), 8, f"{where} names {file} and {words}:\n{text()[-1500:]}")
+        node.wait_for(
+            lambda: all(word in text() for word in [file, *words]),
+            8,
+            f"{where} names {file} and {words}:\n{text()[-1500:]}",
+        )
 
 
 @pytest.mark.parametrize("edit,words", INVALID)
@@ -82,11 +90,14 @@ def test_broken_yaml_names_file_and_line(node):
 
 
 def test_breaking_the_file_of_a_running_pod_keeps_it_running(node):
-    from harness.node import container_status
     node.apply("web.yaml", pod("web"))
     [before] = node.wait_ready("web")
     node.apply("web.yaml", "kind: Pod\nmetadata: {name: web\n")
-    node.wait_for(lambda: "web.yaml" in node.cli("get", "pods", check=False).stderr + node.cli("get", "pods", check=False).stdout, 8, "get names it")
+    node.wait_for(
+        lambda: "web.yaml" in node.cli("get", "pods", check=False).stderr + node.cli("get", "pods", check=False).stdout,
+        8,
+        "get names it",
+    )
     [after] = node.wait_ready("web")
     assert container_status(after)["containerID"] == container_status(before)["containerID"]
     node.apply("web.yaml", pod("web"))
@@ -114,7 +125,9 @@ def test_unknown_kind_is_named(node):
     node.apply("odd.yaml", {"apiVersion": "example.org/v1", "kind": "Gadget", "metadata": {"name": "g"}})
     node.apply("good.yaml", pod("good"))
     node.wait_ready("good")
-    node.wait_for(lambda: "odd.yaml" in node.agent.log_text() and "Gadget" in node.agent.log_text(), 8, "the log names it")
+    node.wait_for(
+        lambda: "odd.yaml" in node.agent.log_text() and "Gadget" in node.agent.log_text(), 8, "the log names it"
+    )
 
 
 def test_unknown_field_is_warned_about_and_ignored(node):
@@ -126,7 +139,10 @@ def test_unknown_field_is_warned_about_and_ignored(node):
 
 def test_missing_config_map_key(node):
     node.apply("conf.yaml", config_map("conf", other="x"))
-    node.apply("victim.yaml", pod("victim", shell("sleep 600", env=[value_from("X", configMapKeyRef={"name": "conf", "key": "wanted"})])))
+    node.apply(
+        "victim.yaml",
+        pod("victim", shell("sleep 600", env=[value_from("X", configMapKeyRef={"name": "conf", "key": "wanted"})])),
+    )
     node.apply("good.yaml", pod("good"))
     node.wait_ready("good")
     node.wait_pod("victim", lambda found: waiting_reason(found) == "CreateContainerConfigError")
@@ -139,16 +155,26 @@ def test_missing_config_map_key(node):
 
 def test_missing_volume_key(node):
     node.apply("conf.yaml", config_map("conf", other="x"))
-    node.apply("victim.yaml", pod("victim", testapp("--http", 8080, volumeMounts=[mount("v", "/v")]), volumes=[
-        {"name": "v", "configMap": {"name": "conf", "items": [{"key": "wanted", "path": "p"}]}}]))
-    node.wait_for(lambda: "references non-existent config key: wanted" in node.explain("victim"), what="explain names the key")
+    node.apply(
+        "victim.yaml",
+        pod(
+            "victim",
+            testapp("--http", 8080, volumeMounts=[mount("v", "/v")]),
+            volumes=[{"name": "v", "configMap": {"name": "conf", "items": [{"key": "wanted", "path": "p"}]}}],
+        ),
+    )
+    node.wait_for(
+        lambda: "references non-existent config key: wanted" in node.explain("victim"), what="explain names the key"
+    )
     assert condition(node.pod("victim"), "Ready") == "False"
     node.apply("conf.yaml", config_map("conf", wanted="here"))
     node.wait_ready("victim")
 
 
 def test_image_that_does_not_exist_and_may_not_be_pulled(node):
-    node.apply("victim.yaml", pod("victim", {"name": "app", "image": "docker.io/local/nowhere:1", "imagePullPolicy": "Never"}))
+    node.apply(
+        "victim.yaml", pod("victim", {"name": "app", "image": "docker.io/local/nowhere:1", "imagePullPolicy": "Never"})
+    )
     node.wait_pod("victim", lambda found: waiting_reason(found) == "ErrImageNeverPull")
     assert "docker.io/local/nowhere:1" in node.explain("victim")
 

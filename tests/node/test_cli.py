@@ -1,4 +1,5 @@
 """The command line: help, version, errors, cleanup, and what `explain` tells of a pod that went well."""
+
 import json
 
 import pytest
@@ -16,7 +17,9 @@ def test_help_names_every_command():
 
 
 def test_version_without_a_daemon():
-    assert run(paths.BIN / "keelson", "version", env={"KEELSON_SOCKET": "/nonexistent/socket"}).stdout.startswith("keelson ")
+    assert run(paths.BIN / "keelson", "version", env={"KEELSON_SOCKET": "/nonexistent/socket"}).stdout.startswith(
+        "keelson "
+    )
 
 
 def test_no_daemon_is_said_plainly(tmp_path):
@@ -55,8 +58,17 @@ def test_json_output_is_a_list_of_the_api(node):
     assert document["items"][0]["metadata"]["name"] == "web"
 
 
-@pytest.mark.agent(config=[{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "maxPods": 50, "noSuchField": 1},
-                           {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": "iptables"}])
+@pytest.mark.agent(
+    config=[
+        {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "maxPods": 50,
+            "noSuchField": 1,
+        },
+        {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": "iptables"},
+    ]
+)
 def test_unknown_configuration_fields_are_warned_about_by_path(node):
     assert "noSuchField" in node.agent.log_text()
     node.apply("web.yaml", pod("web"))
@@ -64,6 +76,9 @@ def test_unknown_configuration_fields_are_warned_about_by_path(node):
 
 
 def test_two_agents_on_one_root_are_refused(node):
-    second = run(*node.network.enter(paths.BIN / "keelson", "run", "--socket", node.agent.socket, *node.agent.flags),
-                 check=False, timeout=20)
+    second = run(
+        *node.network.enter(paths.BIN / "keelson", "run", "--socket", node.agent.socket, *node.agent.flags),
+        check=False,
+        timeout=20
+    )
     assert second.returncode != 0 and node.agent.running()

@@ -1,4 +1,5 @@
 """Pulling from a registry on the loopback of the node: policies, a missing image, backoff and recovery."""
+
 import pytest
 
 from harness import paths
@@ -23,15 +24,23 @@ class Registry:
         self.start()
 
     def start(self) -> None:
-        self.process = Process(self.node.network.enter("docker-registry", "serve", self.folder / "config.yml"), self.folder / "log")
+        self.process = Process(
+            self.node.network.enter("docker-registry", "serve", self.folder / "config.yml"), self.folder / "log"
+        )
         wait_for(lambda: self.node.fetch("http://127.0.0.1:5000/v2/"), what="the registry answers")
 
     def stop(self) -> None:
         self.process.stop()
 
     def push(self, name: str, image: str = "testapp") -> None:
-        self.node.network.run("skopeo", "copy", "--insecure-policy", "--dest-tls-verify=false",
-                              f"docker-archive:{paths.IMAGES / image}.tar", f"docker://127.0.0.1:5000/{name}")
+        self.node.network.run(
+            "skopeo",
+            "copy",
+            "--insecure-policy",
+            "--dest-tls-verify=false",
+            f"docker-archive:{paths.IMAGES / image}.tar",
+            f"docker://127.0.0.1:5000/{name}",
+        )
 
 
 @pytest.fixture
@@ -45,7 +54,12 @@ def registry(node):
 
 
 def pulling(image: str, policy: str | None = None) -> dict:
-    return {"name": "app", "image": f"127.0.0.1:5000/{image}", "args": ["--http", "8080"], **({"imagePullPolicy": policy} if policy else {})}
+    return {
+        "name": "app",
+        "image": f"127.0.0.1:5000/{image}",
+        "args": ["--http", "8080"],
+        **({"imagePullPolicy": policy} if policy else {}),
+    }
 
 
 @pytest.mark.runtimes("1.6", "2.2")

@@ -1,15 +1,22 @@
 """Namespaces shared with the node, host names, /etc/hosts and resolv.conf, and the CNI chain itself."""
+
 import json
 import os
 
 import pytest
 
-from harness.manifests import pod, shell, testapp
+from harness.manifests import pod, service, shell, testapp
 from harness.netns import NODE_IP
 from harness.node import bridge_conflist, is_ready
 
-DNS = [{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-        "clusterDNS": ["10.97.0.10"], "clusterDomain": "test.local"}]
+DNS = [
+    {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "clusterDNS": ["10.97.0.10"],
+        "clusterDomain": "test.local",
+    }
+]
 
 
 def test_host_network_and_pid(node):
@@ -23,7 +30,10 @@ def test_host_network_and_pid(node):
 
 
 def test_shared_process_namespace(node):
-    node.apply("share.yaml", pod("share", shell("sleep 600", name="one"), shell("sleep 601", name="two"), shareProcessNamespace=True))
+    node.apply(
+        "share.yaml",
+        pod("share", shell("sleep 600", name="one"), shell("sleep 601", name="two"), shareProcessNamespace=True),
+    )
     node.wait_ready("share")
     assert "sleep 601" in node.exec("share", "ps", container="one").stdout
 
@@ -35,8 +45,11 @@ def test_host_ipc(node):
 
 
 def test_hostname_hosts_file_and_aliases(node):
-    node.apply("named.yaml", pod("named", hostname="front", subdomain="sub", hostAliases=[{"ip": "10.1.2.3", "hostnames": ["far", "away"]}]),
-               pod("x" * 70))
+    node.apply(
+        "named.yaml",
+        pod("named", hostname="front", subdomain="sub", hostAliases=[{"ip": "10.1.2.3", "hostnames": ["far", "away"]}]),
+        pod("x" * 70),
+    )
     [named, _] = node.wait_ready("named", "x" * 70)
     assert node.exec("named", "hostname").stdout == "front\n"
     hosts = node.exec("named", "cat", "/etc/hosts").stdout
@@ -48,15 +61,27 @@ def test_hostname_hosts_file_and_aliases(node):
 
 @pytest.mark.agent(config=DNS)
 def test_dns_policies(node):
-    node.apply("dns.yaml", pod("first"), pod("node", dnsPolicy="Default"),
-               pod("none", dnsPolicy="None", dnsConfig={"nameservers": ["10.9.9.9"], "searches": ["my.example"],
-                                                        "options": [{"name": "ndots", "value": "2"}, {"name": "edns0"}]}),
-               pod("both", dnsConfig={"searches": ["more.example"], "options": [{"name": "ndots", "value": "3"}]}))
+    node.apply(
+        "dns.yaml",
+        pod("first"),
+        pod("node", dnsPolicy="Default"),
+        pod(
+            "none",
+            dnsPolicy="None",
+            dnsConfig={
+                "nameservers": ["10.9.9.9"],
+                "searches": ["my.example"],
+                "options": [{"name": "ndots", "value": "2"}, {"name": "edns0"}],
+            },
+        ),
+        pod("both", dnsConfig={"searches": ["more.example"], "options": [{"name": "ndots", "value": "3"}]}),
+    )
     node.wait_ready("first", "node", "none", "both")
 
     def lines(name: str) -> dict[str, list[str]]:
         text = node.exec(name, "cat", "/etc/resolv.conf").stdout
         return {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
+
     assert lines("first")["nameserver"] == ["10.97.0.10"] and lines("first")["options"] == ["ndots:5"]
     assert lines("first")["search"][:3] == ["default.svc.test.local", "svc.test.local", "test.local"]
     assert lines("none") == {"nameserver": ["10.9.9.9"], "search": ["my.example"], "options": ["ndots:2", "edns0"]}
@@ -65,12 +90,14 @@ def test_dns_policies(node):
 
 
 def test_service_names_resolve_inside_pods(node):
-    from harness.manifests import service
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
     node.wait_for(lambda: node.services()["web"]["spec"].get("clusterIP"), what="a cluster IP")
     node.apply("pods.yaml", pod("web"), pod("client"))
     node.wait_ready("web", "client")
-    node.wait_for(lambda: node.exec("client", "wget", "-qO-", "http://web/hostname").stdout == "web\n", what="the name of the Service")
+    node.wait_for(
+        lambda: node.exec("client", "wget", "-qO-", "http://web/hostname").stdout == "web\n",
+        what="the name of the Service",
+    )
 
 
 @pytest.mark.runtimes("1.6", "2.2")
@@ -87,7 +114,9 @@ def test_pods_reach_each_other_and_the_node(node):
     node.apply("pods.yaml", pod("a"), pod("b"))
     [a, b] = node.wait_ready("a", "b")
     assert node.exec("a", "wget", "-qO-", f"http://{b['status']['podIP']}:8080/hostname").stdout == "b\n"
-    assert node.exec("b", "wget", "-qO-", f"http://{b['status']['podIP']}:8080/client").stdout.startswith(b["status"]["podIP"])
+    assert node.exec("b", "wget", "-qO-", f"http://{b['status']['podIP']}:8080/client").stdout.startswith(
+        b["status"]["podIP"]
+    )
     assert node.exec("a", "ping", "-c1", "-W2", NODE_IP).returncode == 0
 
 

@@ -1,4 +1,5 @@
 """A pod's life: it runs, has an address and logs, restarts by its policy, ends in time, and follows its file."""
+
 import ipaddress
 import subprocess
 import time
@@ -6,6 +7,7 @@ import time
 import pytest
 
 from harness import paths
+from harness.leaks import Leaks
 from harness.manifests import deployment, literal, mount, pod, shell, testapp
 from harness.netns import NODE_IP
 from harness.node import CLUSTER_CIDR, condition, container_status, restarts, waiting_reason
@@ -43,11 +45,19 @@ def test_get_pods_prints_a_table(node):
 
 
 def test_containers_share_network_and_volume(node):
-    node.apply("two.yaml", pod(
-        "two", testapp("--http", 8080, name="server"),
-        shell("until wget -qO /shared/page http://127.0.0.1:8080/hostname; do sleep 0.1; done; cat /shared/page; sleep 600",
-              name="client", volumeMounts=[mount("shared", "/shared")]),
-        volumes=[{"name": "shared", "emptyDir": {}}]))
+    node.apply(
+        "two.yaml",
+        pod(
+            "two",
+            testapp("--http", 8080, name="server"),
+            shell(
+                "until wget -qO /shared/page http://127.0.0.1:8080/hostname; do sleep 0.1; done; cat /shared/page; sleep 600",
+                name="client",
+                volumeMounts=[mount("shared", "/shared")],
+            ),
+            volumes=[{"name": "shared", "emptyDir": {}}],
+        ),
+    )
     node.wait_ready("two")
     node.wait_for(lambda: node.logs("two", "client") == "two\n", what="log of the second container")
     assert node.logs("two", "server") == ""
@@ -55,11 +65,18 @@ def test_containers_share_network_and_volume(node):
 
 def test_init_containers_run_in_order_before_the_others(node):
     shared = [mount("work", "/work")]
-    node.apply("init.yaml", pod(
-        "init", shell("cat /work/steps; sleep 600", volumeMounts=shared),
-        initContainers=[shell("sleep 0.5; echo first >> /work/steps", name="one", volumeMounts=shared),
-                        shell("echo second >> /work/steps", name="two", volumeMounts=shared)],
-        volumes=[{"name": "work", "emptyDir": {}}]))
+    node.apply(
+        "init.yaml",
+        pod(
+            "init",
+            shell("cat /work/steps; sleep 600", volumeMounts=shared),
+            initContainers=[
+                shell("sleep 0.5; echo first >> /work/steps", name="one", volumeMounts=shared),
+                shell("echo second >> /work/steps", name="two", volumeMounts=shared),
+            ],
+            volumes=[{"name": "work", "emptyDir": {}}],
+        ),
+    )
     [init] = node.wait_ready("init")
     assert node.logs("init") == "first\nsecond\n"
     for name in ("one", "two"):
@@ -84,9 +101,15 @@ def test_pod_that_ends_once(node, code, phase, reason):
 
 
 def test_restart_on_failure_until_success(node):
-    node.apply("retry.yaml", pod(
-        "retry", shell("test -e /work/tried && exit 0; touch /work/tried; exit 1", volumeMounts=[mount("work", "/work")]),
-        restartPolicy="OnFailure", volumes=[{"name": "work", "emptyDir": {}}]))
+    node.apply(
+        "retry.yaml",
+        pod(
+            "retry",
+            shell("test -e /work/tried && exit 0; touch /work/tried; exit 1", volumeMounts=[mount("work", "/work")]),
+            restartPolicy="OnFailure",
+            volumes=[{"name": "work", "emptyDir": {}}],
+        ),
+    )
     assert restarts(node.wait_phase("retry", "Succeeded")) == 1
 
 
@@ -103,20 +126,35 @@ def test_crash_loop_backs_off_and_tries_again(node):
 
 
 def test_termination_message_falls_back_to_the_log(node):
-    node.apply("fall.yaml", pod("fall", testapp("--print", "last words", "--exit", 1,
-                                                terminationMessagePolicy="FallbackToLogsOnError"), restartPolicy="Never"))
+    node.apply(
+        "fall.yaml",
+        pod(
+            "fall",
+            testapp("--print", "last words", "--exit", 1, terminationMessagePolicy="FallbackToLogsOnError"),
+            restartPolicy="Never",
+        ),
+    )
     assert "last words" in container_status(node.wait_phase("fall", "Failed"))["state"]["terminated"]["message"]
 
 
 def test_command_and_arguments_are_expanded(node):
-    node.apply("expand.yaml", pod("expand", testapp("--print", "$(WHO) $$(WHO) $(NOBODY)", "--exit", 0,
-                                                    env=[literal("WHO", "world")]), restartPolicy="Never"))
+    node.apply(
+        "expand.yaml",
+        pod(
+            "expand",
+            testapp("--print", "$(WHO) $$(WHO) $(NOBODY)", "--exit", 0, env=[literal("WHO", "world")]),
+            restartPolicy="Never",
+        ),
+    )
     node.wait_phase("expand", "Succeeded")
     assert node.logs("expand") == "world $(WHO) $(NOBODY)\n"
 
 
 def test_user_and_folder_of_the_image_apply(node):
-    node.apply("image.yaml", pod("image", {"name": "app", "image": "docker.io/local/testapp-user:1", "args": ["--http", "8080"]}))
+    node.apply(
+        "image.yaml",
+        pod("image", {"name": "app", "image": "docker.io/local/testapp-user:1", "args": ["--http", "8080"]}),
+    )
     node.wait_ready("image")
     assert node.exec("image", "sh", "-c", "id -u; pwd; echo $FROM_IMAGE").stdout == "1000\n/home/app\nyes\n"
 
@@ -143,10 +181,14 @@ def test_exec_passes_output_and_exit_code(node):
 
 
 def test_logs_follow_a_running_container(node):
-    node.apply("ticks.yaml", pod("ticks", shell("trap 'exit 0' TERM; i=0; while true; do i=$((i+1)); echo tick $i; sleep 0.2; done")))
+    node.apply(
+        "ticks.yaml",
+        pod("ticks", shell("trap 'exit 0' TERM; i=0; while true; do i=$((i+1)); echo tick $i; sleep 0.2; done")),
+    )
     node.wait_ready("ticks")
-    follow = subprocess.Popen([paths.BIN / "keelson", "logs", "-f", "ticks", "--socket", node.agent.socket],
-                              stdout=subprocess.PIPE, text=True)
+    follow = subprocess.Popen(
+        [paths.BIN / "keelson", "logs", "-f", "ticks", "--socket", node.agent.socket], stdout=subprocess.PIPE, text=True
+    )
     try:
         lines = [follow.stdout.readline() for _ in range(12)]
         node.remove("ticks.yaml")
@@ -178,9 +220,14 @@ def test_rewriting_the_same_content_changes_nothing(node):
 
 
 def test_removed_file_leaves_nothing(node):
-    from harness.leaks import Leaks
-    node.apply("web.yaml", pod("web", testapp("--http", 8080, volumeMounts=[mount("tmp", "/tmp/x")]),
-                               volumes=[{"name": "tmp", "emptyDir": {"medium": "Memory"}}]))
+    node.apply(
+        "web.yaml",
+        pod(
+            "web",
+            testapp("--http", 8080, volumeMounts=[mount("tmp", "/tmp/x")]),
+            volumes=[{"name": "tmp", "emptyDir": {"medium": "Memory"}}],
+        ),
+    )
     node.apply("more.yaml", deployment("more", 2))
     node.wait_ready("web")
     node.wait_for(lambda: len(node.pods()) == 3, what="three pods")
@@ -199,7 +246,9 @@ def test_documents_and_lists_in_one_file(node):
 def test_host_port_reaches_the_pod_from_beyond_the_node(node):
     node.apply("hp.yaml", pod("hp", testapp("--http", 8080, ports=[{"containerPort": 8080, "hostPort": 18080}])))
     node.wait_ready("hp")
-    node.wait_for(lambda: node.fetch(f"http://{NODE_IP}:18080/hostname", outside=True).stdout == "hp\n", what="hostPort answers")
+    node.wait_for(
+        lambda: node.fetch(f"http://{NODE_IP}:18080/hostname", outside=True).stdout == "hp\n", what="hostPort answers"
+    )
 
 
 @pytest.mark.runtimes("1.6", "2.2")
@@ -226,6 +275,8 @@ def test_sandbox_killed_from_outside_is_replaced(node):
     container = container_status(web)["containerID"].removeprefix("containerd://")
     [sandbox] = set(node.containerd.running_tasks()) - {container}
     node.containerd.ctr("tasks", "kill", "-s", "KILL", sandbox)
-    node.wait_for(lambda: sandbox not in node.containerd.running_tasks() and len(node.containerd.running_tasks()) == 2,
-                  what="a new sandbox with the container in it")
+    node.wait_for(
+        lambda: sandbox not in node.containerd.running_tasks() and len(node.containerd.running_tasks()) == 2,
+        what="a new sandbox with the container in it",
+    )
     node.wait_ready("web")

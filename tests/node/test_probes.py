@@ -1,4 +1,5 @@
 """Probes of every kind: readiness decides who gets traffic, liveness restarts, startup holds the others back."""
+
 import time
 
 import pytest
@@ -25,7 +26,9 @@ def server(*args, **probes) -> dict:
 
 def switch(node, name: str, switch_name: str, state: str) -> None:
     address = node.pod(name)["status"]["podIP"]
-    node.wait_for(lambda: node.fetch(f"http://{address}:8080/switch/{switch_name}/{state}"), what="the switch is thrown")
+    node.wait_for(
+        lambda: node.fetch(f"http://{address}:8080/switch/{switch_name}/{state}"), what="the switch is thrown"
+    )
 
 
 @pytest.mark.runtimes("1.6", "2.2")
@@ -56,7 +59,10 @@ def test_liveness_restarts(node, kind):
 
 
 def test_tcp_probes(node):
-    node.apply("late.yaml", pod("late", testapp("--sleep", 2, "--tcp", 7000, readinessProbe={"tcpSocket": {"port": 7000}, **FAST})))
+    node.apply(
+        "late.yaml",
+        pod("late", testapp("--sleep", 2, "--tcp", 7000, readinessProbe={"tcpSocket": {"port": 7000}, **FAST})),
+    )
     node.apply("deaf.yaml", pod("deaf", testapp("--http", 8080, livenessProbe={"tcpSocket": {"port": 7001}, **FAST})))
     late = node.wait_pod("late", lambda found: container_status(found).get("started"))
     assert not is_ready(late)
@@ -66,9 +72,18 @@ def test_tcp_probes(node):
 
 
 def test_thresholds_count_consecutive_answers(node):
-    node.apply("web.yaml", pod("web", server(
-        "--fail", "ready", livenessProbe={**handler("httpGet", "health"), "periodSeconds": 1, "failureThreshold": 4},
-        readinessProbe={**handler("httpGet", "ready"), "periodSeconds": 1, "successThreshold": 3})))
+    node.apply(
+        "web.yaml",
+        pod(
+            "web",
+            server(
+                "--fail",
+                "ready",
+                livenessProbe={**handler("httpGet", "health"), "periodSeconds": 1, "failureThreshold": 4},
+                readinessProbe={**handler("httpGet", "ready"), "periodSeconds": 1, "successThreshold": 3},
+            ),
+        ),
+    )
     node.wait_pod("web", lambda found: container_status(found).get("started"))
     start = time.monotonic()
     switch(node, "web", "ready", "on")
@@ -81,9 +96,20 @@ def test_thresholds_count_consecutive_answers(node):
 
 
 def test_startup_holds_liveness_back_then_lets_it(node):
-    node.apply("slow.yaml", pod("slow", server(
-        "--fail", "start", "--fail", "health", startupProbe={**handler("httpGet", "start"), "periodSeconds": 1, "failureThreshold": 30},
-        livenessProbe={**handler("httpGet", "health"), **FAST})))
+    node.apply(
+        "slow.yaml",
+        pod(
+            "slow",
+            server(
+                "--fail",
+                "start",
+                "--fail",
+                "health",
+                startupProbe={**handler("httpGet", "start"), "periodSeconds": 1, "failureThreshold": 30},
+                livenessProbe={**handler("httpGet", "health"), **FAST},
+            ),
+        ),
+    )
     node.wait_pod("slow", lambda found: "running" in container_status(found).get("state", {}))
     time.sleep(2.5)  # a liveness probe that ran would have restarted the container by now
     slow = node.pod("slow")
@@ -96,14 +122,32 @@ def test_startup_holds_liveness_back_then_lets_it(node):
 
 
 def test_startup_that_never_succeeds_restarts(node):
-    node.apply("never.yaml", pod("never", server("--fail", "start", startupProbe={
-        **handler("httpGet", "start"), "periodSeconds": 1, "failureThreshold": 2})))
+    node.apply(
+        "never.yaml",
+        pod(
+            "never",
+            server(
+                "--fail",
+                "start",
+                startupProbe={**handler("httpGet", "start"), "periodSeconds": 1, "failureThreshold": 2},
+            ),
+        ),
+    )
     node.wait_pod("never", lambda found: restarts(found) >= 1, timeout=12)
 
 
 def test_probe_has_its_own_grace_period(node):
-    node.apply("stuck.yaml", pod("stuck", server("--ignore-term", livenessProbe={
-        **handler("httpGet", "health"), **FAST, "terminationGracePeriodSeconds": 1}), terminationGracePeriodSeconds=120))
+    node.apply(
+        "stuck.yaml",
+        pod(
+            "stuck",
+            server(
+                "--ignore-term",
+                livenessProbe={**handler("httpGet", "health"), **FAST, "terminationGracePeriodSeconds": 1},
+            ),
+            terminationGracePeriodSeconds=120,
+        ),
+    )
     node.wait_ready("stuck")
     switch(node, "stuck", "health", "off")
     node.wait_pod("stuck", lambda found: restarts(found) == 1, timeout=12)
@@ -112,15 +156,22 @@ def test_probe_has_its_own_grace_period(node):
 
 
 def test_exec_probe_that_takes_too_long_fails(node):
-    node.apply("web.yaml", pod("web", shell("sleep 600", readinessProbe={
-        "exec": {"command": ["sleep", "30"]}, "timeoutSeconds": 1, **FAST})))
+    node.apply(
+        "web.yaml",
+        pod(
+            "web",
+            shell("sleep 600", readinessProbe={"exec": {"command": ["sleep", "30"]}, "timeoutSeconds": 1, **FAST}),
+        ),
+    )
     node.wait_pod("web", lambda found: container_status(found).get("started"))
     node.wait_for(lambda: "timed out" in node.explain("web"), 8, "explain names the timeout")
     assert not is_ready(node.pod("web"))
 
 
 def test_initial_delay_is_kept(node):
-    node.apply("web.yaml", pod("web", server(readinessProbe={**handler("httpGet", "ready"), **FAST, "initialDelaySeconds": 3})))
+    node.apply(
+        "web.yaml", pod("web", server(readinessProbe={**handler("httpGet", "ready"), **FAST, "initialDelaySeconds": 3}))
+    )
     node.wait_pod("web", lambda found: container_status(found).get("started"))
     start = time.monotonic()
     node.wait_ready("web", timeout=10)
@@ -128,15 +179,21 @@ def test_initial_delay_is_kept(node):
 
 
 def test_explain_tells_the_failed_status_code(node):
-    node.apply("web.yaml", pod("web", server("--fail", "ready", readinessProbe={**handler("httpGet", "ready"), **FAST})))
-    node.wait_for(lambda: "HTTP probe failed with statuscode: 503" in node.explain("web"), what="explain names the code")
+    node.apply(
+        "web.yaml", pod("web", server("--fail", "ready", readinessProbe={**handler("httpGet", "ready"), **FAST}))
+    )
+    node.wait_for(
+        lambda: "HTTP probe failed with statuscode: 503" in node.explain("web"), what="explain names the code"
+    )
 
 
 def test_unready_pod_gets_no_traffic(node):
     for name in ("good", "bad"):
         switches = ["--fail", "ready"] if name == "bad" else []
-        node.apply(f"{name}.yaml", pod(name, server(*switches, readinessProbe={**handler("httpGet", "ready"), **FAST}),
-                                       labels={"app": "web"}))
+        node.apply(
+            f"{name}.yaml",
+            pod(name, server(*switches, readinessProbe={**handler("httpGet", "ready"), **FAST}), labels={"app": "web"}),
+        )
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
     node.wait_ready("good")
     node.wait_pod("bad", lambda found: container_status(found).get("started"))
@@ -144,5 +201,7 @@ def test_unready_pod_gets_no_traffic(node):
     node.wait_for(lambda: node.fetch(f"http://{address}/hostname").stdout == "good\n", what="the Service answers")
     assert {node.fetch(f"http://{address}/hostname").stdout for _ in range(8)} == {"good\n"}
     switch(node, "bad", "ready", "on")
-    node.wait_for(lambda: {node.fetch(f"http://{address}/hostname").stdout for _ in range(12)} == {"good\n", "bad\n"},
-                  what="both pods answer")
+    node.wait_for(
+        lambda: {node.fetch(f"http://{address}/hostname").stdout for _ in range(12)} == {"good\n", "bad\n"},
+        what="both pods answer",
+    )

@@ -1,4 +1,5 @@
 """Requests and limits as they end in cgroup v1 files, per QoS class; oom_score_adj; the kernel's OOM kill."""
+
 import pathlib
 
 import pytest
@@ -40,7 +41,11 @@ def test_burstable(node):
     [found] = node.wait_ready("b")
     assert found["status"]["qosClass"] == "Burstable"
     parent, container = paths_of(found, "burstable")
-    assert read("memory", container, "memory.limit_in_bytes") == 128 << 20 == read("memory", parent, "memory.limit_in_bytes")
+    assert (
+        read("memory", container, "memory.limit_in_bytes")
+        == 128 << 20
+        == read("memory", parent, "memory.limit_in_bytes")
+    )
     assert read("cpu", container, "cpu.shares") == 256 == read("cpu", parent, "cpu.shares")
     assert read("cpu", container, "cpu.cfs_quota_us") == -1 == read("cpu", parent, "cpu.cfs_quota_us")
     pid = node.containerd.running_tasks()[container.rsplit("/", 1)[1]]
@@ -69,7 +74,13 @@ def test_cgroups_go_with_the_pod(node):
 
 
 def test_memory_limit_kills_and_says_so(node):
-    node.apply("oom.yaml", pod("oom", testapp("--sleep", 0.3, "--alloc", 200, "--sleep", 60, resources={"limits": {"memory": "32Mi"}}),
-                               restartPolicy="Never"))
+    node.apply(
+        "oom.yaml",
+        pod(
+            "oom",
+            testapp("--sleep", 0.3, "--alloc", 200, "--sleep", 60, resources={"limits": {"memory": "32Mi"}}),
+            restartPolicy="Never",
+        ),
+    )
     done = container_status(node.wait_phase("oom", "Failed"))["state"]["terminated"]
     assert (done["reason"], done["exitCode"]) == ("OOMKilled", 137)

@@ -1,19 +1,31 @@
 """The agent ends and comes back, by SIGTERM and by SIGKILL: what ran goes on untouched, and what changed is noticed."""
+
+import json
 import signal
 import time
 
 import pytest
 
+from harness import paths
 from harness.manifests import config_map, deployment, mount, pod, service, shell, testapp
 from harness.node import container_status, is_ready, restarts, waiting_reason
 
-READY = {"readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 1},
-         "livenessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1}}
+READY = {
+    "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 1},
+    "livenessProbe": {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1},
+}
 
 
 def identities(node) -> dict[str, tuple]:
-    return {name: (found["metadata"]["uid"], found["status"].get("podIP"), container_status(found).get("containerID"), restarts(found))
-            for name, found in node.pods().items()}
+    return {
+        name: (
+            found["metadata"]["uid"],
+            found["status"].get("podIP"),
+            container_status(found).get("containerID"),
+            restarts(found),
+        )
+        for name, found in node.pods().items()
+    }
 
 
 def restart(node, signo: int) -> None:
@@ -25,8 +37,15 @@ def restart(node, signo: int) -> None:
 @pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGKILL], ids=["term", "kill"])
 def test_running_pods_are_adopted_untouched(node, signo):
     node.apply("data.yaml", config_map("conf", k="v"))
-    node.apply("web.yaml", deployment("web", 2, testapp("--http", 8080, volumeMounts=[mount("c", "/c"), mount("m", "/m")], **READY), volumes=[
-        {"name": "c", "configMap": {"name": "conf"}}, {"name": "m", "emptyDir": {"medium": "Memory"}}]))
+    node.apply(
+        "web.yaml",
+        deployment(
+            "web",
+            2,
+            testapp("--http", 8080, volumeMounts=[mount("c", "/c"), mount("m", "/m")], **READY),
+            volumes=[{"name": "c", "configMap": {"name": "conf"}}, {"name": "m", "emptyDir": {"medium": "Memory"}}],
+        ),
+    )
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
     node.wait_for(lambda: len(node.pods()) == 2 and all(map(is_ready, node.pods().values())), what="two ready pods")
     before, tasks, ip = identities(node), node.containerd.running_tasks(), node.services()["web"]["spec"]["clusterIP"]
@@ -35,7 +54,9 @@ def test_running_pods_are_adopted_untouched(node, signo):
     assert node.containerd.running_tasks() == tasks, "containers outlive the agent"
     assert node.fetch(f"http://{ip}/hostname").stdout, "Services answer without the agent"
     node.agent.start()
-    node.wait_for(lambda: len(node.pods()) == 2 and all(map(is_ready, node.pods().values())), what="adopted pods are ready")
+    node.wait_for(
+        lambda: len(node.pods()) == 2 and all(map(is_ready, node.pods().values())), what="adopted pods are ready"
+    )
     time.sleep(2)
     assert identities(node) == before and node.containerd.running_tasks() == tasks
     assert node.services()["web"]["spec"]["clusterIP"] == ip and node.fetch(f"http://{ip}/").stdout
@@ -92,7 +113,9 @@ def test_container_that_died_while_the_agent_was_away(node):
     [web, done] = node.wait_ready("web", "done")
     node.agent.kill()
     for found in (web, done):
-        node.containerd.ctr("tasks", "kill", "-s", "KILL", container_status(found)["containerID"].removeprefix("containerd://"))
+        node.containerd.ctr(
+            "tasks", "kill", "-s", "KILL", container_status(found)["containerID"].removeprefix("containerd://")
+        )
     node.agent.start()
     node.wait_pod("web", lambda found: restarts(found) == 1 and is_ready(found))
     assert container_status(node.wait_phase("done", "Failed"))["state"]["terminated"]["exitCode"] == 137
@@ -129,16 +152,26 @@ def test_cni_del_works_while_the_agent_is_down(node):
     address = node.ipam / "pods" / web["status"]["podIP"]
     assert address.exists()
     config = next(node.machine.shim_dir.glob("*.conflist"))
-    import json
     plugin = json.loads(config.read_text())
     container = container_status(web)["containerID"].removeprefix("containerd://")
     [sandbox] = set(node.containerd.running_tasks()) - {container}
     node.agent.kill()
-    request = {**{key: value for key, value in plugin["plugins"][0].items()}, "name": plugin["name"],
-               "cniVersion": plugin.get("cniVersion", "1.0.0")}
-    from harness import paths
-    node.network.run(paths.BIN / "keelson-cni", input=json.dumps(request), env={
-        "CNI_COMMAND": "DEL", "CNI_CONTAINERID": sandbox, "CNI_NETNS": "", "CNI_IFNAME": "eth0",
-        "CNI_PATH": str(paths.CNI_BIN), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    request = {
+        **{key: value for key, value in plugin["plugins"][0].items()},
+        "name": plugin["name"],
+        "cniVersion": plugin.get("cniVersion", "1.0.0"),
+    }
+    node.network.run(
+        paths.BIN / "keelson-cni",
+        input=json.dumps(request),
+        env={
+            "CNI_COMMAND": "DEL",
+            "CNI_CONTAINERID": sandbox,
+            "CNI_NETNS": "",
+            "CNI_IFNAME": "eth0",
+            "CNI_PATH": str(paths.CNI_BIN),
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        },
+    )
     assert not address.exists()
     node.agent.start()

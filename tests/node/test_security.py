@@ -1,4 +1,5 @@
 """Security contexts, asserted from inside by /proc/self/status and by what the kernel lets the process do."""
+
 import pytest
 
 from harness.manifests import mount, pod, shell, testapp
@@ -15,9 +16,21 @@ def secured(security: dict | None = None, **fields) -> dict:
 
 
 def test_users_and_groups(node):
-    node.apply("who.yaml", pod("who", secured(), secured({"runAsUser": 1001}, name="own", args=["--http", "8081"]),
-                               securityContext={"runAsUser": 1000, "runAsGroup": 3000, "supplementalGroups": [4000, 4001], "fsGroup": 5000},
-                               volumes=[{"name": "d", "emptyDir": {}}]))
+    node.apply(
+        "who.yaml",
+        pod(
+            "who",
+            secured(),
+            secured({"runAsUser": 1001}, name="own", args=["--http", "8081"]),
+            securityContext={
+                "runAsUser": 1000,
+                "runAsGroup": 3000,
+                "supplementalGroups": [4000, 4001],
+                "fsGroup": 5000,
+            },
+            volumes=[{"name": "d", "emptyDir": {}}],
+        ),
+    )
     node.wait_ready("who")
     found = status(node, "who", "app")
     assert found["Uid"].split() == ["1000"] * 4 and found["Gid"].split() == ["3000"] * 4
@@ -26,15 +39,28 @@ def test_users_and_groups(node):
 
 
 def test_fs_group_owns_volumes(node):
-    node.apply("fs.yaml", pod("fs", shell("sleep 600", volumeMounts=[mount("d", "/d")]),
-                              securityContext={"runAsUser": 1000, "fsGroup": 5000}, volumes=[{"name": "d", "emptyDir": {}}]))
+    node.apply(
+        "fs.yaml",
+        pod(
+            "fs",
+            shell("sleep 600", volumeMounts=[mount("d", "/d")]),
+            securityContext={"runAsUser": 1000, "fsGroup": 5000},
+            volumes=[{"name": "d", "emptyDir": {}}],
+        ),
+    )
     node.wait_ready("fs")
     assert node.exec("fs", "sh", "-c", "stat -c %g /d; touch /d/f && stat -c %g /d/f").stdout == "5000\n5000\n"
 
 
 def test_capabilities(node):
-    node.apply("caps.yaml", pod("caps", secured({"capabilities": {"drop": ["ALL"]}}, name="none"),
-                                secured({"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}}, name="one", args=["--http", "8081"])))
+    node.apply(
+        "caps.yaml",
+        pod(
+            "caps",
+            secured({"capabilities": {"drop": ["ALL"]}}, name="none"),
+            secured({"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}}, name="one", args=["--http", "8081"]),
+        ),
+    )
     node.wait_ready("caps")
     assert int(status(node, "caps", "none")["CapEff"], 16) == 0
     assert int(status(node, "caps", "one")["CapEff"], 16) == 1 << 12
@@ -51,15 +77,25 @@ def test_privileged_and_unprivileged(node):
 
 
 def test_read_only_root_and_no_new_privileges(node):
-    node.apply("ro.yaml", pod("ro", secured({"readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False},
-                                            volumeMounts=[mount("d", "/d")]), volumes=[{"name": "d", "emptyDir": {}}]))
+    node.apply(
+        "ro.yaml",
+        pod(
+            "ro",
+            secured(
+                {"readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False}, volumeMounts=[mount("d", "/d")]
+            ),
+            volumes=[{"name": "d", "emptyDir": {}}],
+        ),
+    )
     node.wait_ready("ro")
     assert node.exec("ro", "touch", "/file", check=False).returncode != 0
     node.exec("ro", "touch", "/d/file")
     assert status(node, "ro")["NoNewPrivs"] == "1"
 
 
-@pytest.mark.parametrize("profile,mode", [({"type": "RuntimeDefault"}, "2"), ({"type": "Unconfined"}, "0"), (None, "0")])
+@pytest.mark.parametrize(
+    "profile,mode", [({"type": "RuntimeDefault"}, "2"), ({"type": "Unconfined"}, "0"), (None, "0")]
+)
 def test_seccomp(node, profile, mode):
     node.apply("sec.yaml", pod("sec", secured({"seccompProfile": profile} if profile else None)))
     node.wait_ready("sec")
@@ -69,10 +105,18 @@ def test_seccomp(node, profile, mode):
 def test_seccomp_localhost_profile(node):
     folder = node.root / "seccomp"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "no-mkdir.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": '
-                                          '[{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}')
-    node.apply("sec.yaml", pod("sec", secured(), securityContext={
-        "seccompProfile": {"type": "Localhost", "localhostProfile": "no-mkdir.json"}}))
+    (folder / "no-mkdir.json").write_text(
+        '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": '
+        '[{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}'
+    )
+    node.apply(
+        "sec.yaml",
+        pod(
+            "sec",
+            secured(),
+            securityContext={"seccompProfile": {"type": "Localhost", "localhostProfile": "no-mkdir.json"}},
+        ),
+    )
     node.wait_ready("sec")
     assert node.exec("sec", "mkdir", "/tmp/x", check=False).returncode != 0
     node.exec("sec", "touch", "/tmp/x")

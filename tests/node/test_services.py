@@ -1,4 +1,7 @@
 """Services through real iptables and real pods: ClusterIP, NodePort, UDP, affinity, no endpoint, hairpin, masquerade."""
+
+import base64
+import hashlib
 import ipaddress
 import re
 
@@ -13,8 +16,11 @@ SERVER = testapp("--http", 8080, "--tcp", 7000, "--udp", 7001, ports=[{"name": "
 
 def backends(node, count: int, app: str = "web") -> list[dict]:
     node.apply("pods.yaml", deployment(app, count, SERVER))
-    return node.wait_for(lambda: (pods := list(node.pods().values())) and len(pods) == count and all(map(is_ready, pods)) and pods,
-                         30, f"{count} pods")
+    return node.wait_for(
+        lambda: (pods := list(node.pods().values())) and len(pods) == count and all(map(is_ready, pods)) and pods,
+        30,
+        f"{count} pods",
+    )
 
 
 def address(node, name: str = "web") -> str:
@@ -53,8 +59,15 @@ def test_node_port_is_allocated_and_stays(node):
 
 def test_named_ports_and_protocols(node):
     backends(node, 1)
-    node.apply("svc.yaml", service("web", {"name": "http", "port": 80, "targetPort": "web"}, {"name": "echo", "port": 7, "targetPort": 7000},
-                                   {"name": "udp", "port": 7, "targetPort": 7001, "protocol": "UDP"}))
+    node.apply(
+        "svc.yaml",
+        service(
+            "web",
+            {"name": "http", "port": 80, "targetPort": "web"},
+            {"name": "echo", "port": 7, "targetPort": 7000},
+            {"name": "udp", "port": 7, "targetPort": 7001, "protocol": "UDP"},
+        ),
+    )
     ip = address(node)
     node.wait_for(lambda: node.fetch(f"http://{ip}/hostname").stdout.startswith("web-"), what="the first port")
     assert "hello" in node.dial("tcp", ip, 7).stdout and "hello" in node.dial("udp", ip, 7).stdout
@@ -63,15 +76,22 @@ def test_named_ports_and_protocols(node):
 def test_udp_follows_a_replaced_pod(node):
     """A stale conntrack entry would send the same client to the pod that is gone."""
     node.apply("one.yaml", pod("one", SERVER, labels={"app": "web"}))
-    node.apply("svc.yaml", service("web", {"port": 7, "targetPort": 7001, "protocol": "UDP", "nodePort": 30082}, type="NodePort"))
+    node.apply(
+        "svc.yaml",
+        service("web", {"port": 7, "targetPort": 7001, "protocol": "UDP", "nodePort": 30082}, type="NodePort"),
+    )
     node.wait_ready("one")
     address(node)
-    node.wait_for(lambda: node.dial("udp", NODE_IP, 30082, outside=True).stdout.startswith("one "), what="the first pod answers")
+    node.wait_for(
+        lambda: node.dial("udp", NODE_IP, 30082, outside=True).stdout.startswith("one "), what="the first pod answers"
+    )
     node.apply("two.yaml", pod("two", SERVER, labels={"app": "web"}))
     node.wait_ready("two")
     node.remove("one.yaml")
     node.wait_gone("one")
-    node.wait_for(lambda: node.dial("udp", NODE_IP, 30082, outside=True).stdout.startswith("two "), 8, "the second pod answers")
+    node.wait_for(
+        lambda: node.dial("udp", NODE_IP, 30082, outside=True).stdout.startswith("two "), 8, "the second pod answers"
+    )
 
 
 def test_session_affinity_keeps_a_client_at_one_pod(node):
@@ -98,7 +118,9 @@ def test_pod_reaches_itself_through_its_service(node):
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
     ip = address(node)
     name = web["metadata"]["name"]
-    node.wait_for(lambda: node.exec(name, "wget", "-T2", "-qO-", f"http://{ip}/hostname").stdout.strip() == name, what="hairpin")
+    node.wait_for(
+        lambda: node.exec(name, "wget", "-T2", "-qO-", f"http://{ip}/hostname").stdout.strip() == name, what="hairpin"
+    )
     client = node.exec(name, "wget", "-T2", "-qO-", f"http://{ip}/client").stdout
     assert not client.startswith(web["status"]["podIP"]), "hairpin traffic is masqueraded"
 
@@ -118,18 +140,22 @@ def test_source_address_is_kept_inside_and_masqueraded_from_outside(node):
 
 def test_rules_have_the_names_that_others_know(node):
     """Chain names are a hash of namespace/name:port and protocol, as upstream makes them (reference/proxy.md 5)."""
-    import base64
-    import hashlib
     [web] = backends(node, 1)
     node.apply("svc.yaml", service("web", {"name": "http", "port": 80, "targetPort": 8080}))
     address(node)
 
     def chain(prefix: str, text: str) -> str:
         return prefix + base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()[:16]
+
     node.wait_for(lambda: chain("KUBE-SVC-", "default/web:httptcp") in node.rules(), what="the Service's chain")
     rules = node.rules()
     assert chain("KUBE-SEP-", f"default/web:httptcp{web['status']['podIP']}:8080") in rules
-    for chains in ("PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES", ":KUBE-MARK-MASQ", ":KUBE-POSTROUTING", ":KUBE-NODEPORTS"):
+    for chains in (
+        'PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
+        ":KUBE-MARK-MASQ",
+        ":KUBE-POSTROUTING",
+        ":KUBE-NODEPORTS",
+    ):
         assert chains in rules
 
 
@@ -160,15 +186,26 @@ def test_removed_service_and_removed_pods_leave_no_rule(node):
     ip = address(node)
     node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
     node.remove("svc.yaml")
-    node.wait_for(lambda: "KUBE-SVC-" not in node.rules() and ip not in node.rules() + node.rules("filter"), what="no rule of the Service")
+    node.wait_for(
+        lambda: "KUBE-SVC-" not in node.rules() and ip not in node.rules() + node.rules("filter"),
+        what="no rule of the Service",
+    )
     assert len(node.pods()) == 2
 
 
 def test_headless_and_external_name_have_no_rules(node):
     backends(node, 1)
-    node.apply("svc.yaml", service("none", {"port": 80, "targetPort": 8080}, clusterIP="None", selector={"app": "web"}),
-               {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "ext"}, "spec": {"type": "ExternalName", "externalName": "example.org"}},
-               service("web", {"port": 80, "targetPort": 8080}))
+    node.apply(
+        "svc.yaml",
+        service("none", {"port": 80, "targetPort": 8080}, clusterIP="None", selector={"app": "web"}),
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "ext"},
+            "spec": {"type": "ExternalName", "externalName": "example.org"},
+        },
+        service("web", {"port": 80, "targetPort": 8080}),
+    )
     address(node)
     node.wait_for(lambda: "default/web" in node.rules(), what="the ordinary Service's rules")
     assert "default/none" not in node.rules() and "default/ext" not in node.rules()
@@ -179,5 +216,7 @@ def test_explicit_cluster_ip_and_clash(node):
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}, clusterIP=wanted))
     assert address(node) == wanted
     node.apply("z-clash.yaml", service("clash", {"port": 80}, clusterIP=wanted))
-    node.wait_for(lambda: wanted in node.agent.log_text() and "clash" in node.agent.log_text(), what="the log names the clash")
+    node.wait_for(
+        lambda: wanted in node.agent.log_text() and "clash" in node.agent.log_text(), what="the log names the clash"
+    )
     assert address(node) == wanted

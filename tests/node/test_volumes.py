@@ -1,4 +1,5 @@
 """Volumes: what is in them, with which modes, that they follow their sources, and that they go with the pod."""
+
 import os
 import pathlib
 import stat
@@ -15,22 +16,43 @@ def holder(*mounts: dict, **fields) -> dict:
 
 def test_config_map_volume_with_items_and_modes(node):
     node.apply("conf.yaml", {**config_map("conf", first="1", second="2"), "binaryData": {"raw": "AAEC"}})
-    node.apply("vol.yaml", pod("vol", holder(mount("all", "/all"), mount("some", "/some")), volumes=[
-        {"name": "all", "configMap": {"name": "conf", "defaultMode": 0o440}},
-        {"name": "some", "configMap": {"name": "conf", "items": [{"key": "second", "path": "deep/er", "mode": 0o600}]}}]))
+    node.apply(
+        "vol.yaml",
+        pod(
+            "vol",
+            holder(mount("all", "/all"), mount("some", "/some")),
+            volumes=[
+                {"name": "all", "configMap": {"name": "conf", "defaultMode": 0o440}},
+                {
+                    "name": "some",
+                    "configMap": {"name": "conf", "items": [{"key": "second", "path": "deep/er", "mode": 0o600}]},
+                },
+            ],
+        ),
+    )
     node.wait_ready("vol")
-    assert node.exec("vol", "sh", "-c", "cd /all; for f in *; do echo $f; done; cat first second; stat -Lc %a first").stdout.split() == \
-        ["first", "raw", "second", "12440"]
+    assert node.exec(
+        "vol", "sh", "-c", "cd /all; for f in *; do echo $f; done; cat first second; stat -Lc %a first"
+    ).stdout.split() == ["first", "raw", "second", "12440"]
     assert node.exec("vol", "od", "-An", "-tx1", "/all/raw").stdout.split() == ["00", "01", "02"]
-    assert node.exec("vol", "sh", "-c", "cat /some/deep/er; stat -Lc %a /some/deep/er; ls /some").stdout.split() == ["2600", "deep"]
+    assert node.exec("vol", "sh", "-c", "cat /some/deep/er; stat -Lc %a /some/deep/er; ls /some").stdout.split() == [
+        "2600",
+        "deep",
+    ]
     assert node.exec("vol", "sh", "-c", "echo x > /all/first", check=False).returncode != 0, "must be read-only"
 
 
 def test_secret_volume_is_in_memory(node):
     node.apply("keys.yaml", secret("keys", token="s3cret"))
-    node.apply("vol.yaml", pod("vol", holder(mount("keys", "/keys")), volumes=[{"name": "keys", "secret": {"secretName": "keys"}}]))
+    node.apply(
+        "vol.yaml",
+        pod("vol", holder(mount("keys", "/keys")), volumes=[{"name": "keys", "secret": {"secretName": "keys"}}]),
+    )
     [vol] = node.wait_ready("vol")
-    assert node.exec("vol", "sh", "-c", "cat /keys/token; stat -Lc %a /keys/token; stat -fc %T /keys").stdout == "s3cret644\ntmpfs\n"
+    assert (
+        node.exec("vol", "sh", "-c", "cat /keys/token; stat -Lc %a /keys/token; stat -fc %T /keys").stdout
+        == "s3cret644\ntmpfs\n"
+    )
     folder = node.root / "pods" / vol["metadata"]["uid"] / "volumes" / "kubernetes.io~secret" / "keys"
     assert (folder / "..data" / "token").read_text() == "s3cret", "the kubelet's layout on disk"
 
@@ -51,19 +73,39 @@ def test_volumes_follow_their_source(node, kind):
 
 
 def test_optional_sources_may_be_absent(node):
-    node.apply("vol.yaml", pod("vol", holder(mount("c", "/c"), mount("s", "/s")), volumes=[
-        {"name": "c", "configMap": {"name": "absent", "optional": True}},
-        {"name": "s", "secret": {"secretName": "absent", "optional": True}}]))
+    node.apply(
+        "vol.yaml",
+        pod(
+            "vol",
+            holder(mount("c", "/c"), mount("s", "/s")),
+            volumes=[
+                {"name": "c", "configMap": {"name": "absent", "optional": True}},
+                {"name": "s", "secret": {"secretName": "absent", "optional": True}},
+            ],
+        ),
+    )
     node.wait_ready("vol")
     assert node.exec("vol", "sh", "-c", "ls /c /s | grep -v :; true").stdout.split() == []
 
 
 def test_empty_dir_on_disk_and_in_memory(node):
-    node.apply("vol.yaml", pod("vol", holder(mount("disk", "/disk"), mount("mem", "/mem"), mount("ro", "/ro", readOnly=True)), volumes=[
-        {"name": "disk", "emptyDir": {"sizeLimit": "1Gi"}}, {"name": "ro", "emptyDir": {}},
-        {"name": "mem", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}}]))
+    node.apply(
+        "vol.yaml",
+        pod(
+            "vol",
+            holder(mount("disk", "/disk"), mount("mem", "/mem"), mount("ro", "/ro", readOnly=True)),
+            volumes=[
+                {"name": "disk", "emptyDir": {"sizeLimit": "1Gi"}},
+                {"name": "ro", "emptyDir": {}},
+                {"name": "mem", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}},
+            ],
+        ),
+    )
     [vol] = node.wait_ready("vol")
-    assert node.exec("vol", "sh", "-c", "stat -c %a /disk /mem; stat -fc %T /mem; echo x > /disk/f").stdout == "777\n777\ntmpfs\n"
+    assert (
+        node.exec("vol", "sh", "-c", "stat -c %a /disk /mem; stat -fc %T /mem; echo x > /disk/f").stdout
+        == "777\n777\ntmpfs\n"
+    )
     blocks, size = node.exec("vol", "stat", "-fc", "%b %S", "/mem").stdout.split()
     assert int(blocks) * int(size) == 8 << 20
     assert node.exec("vol", "touch", "/ro/f", check=False).returncode != 0
@@ -88,10 +130,18 @@ def test_host_path_types(node):
     host = node.folder / "host"
     host.mkdir()
     (host / "file").write_text("on the host")
-    node.apply("vol.yaml", pod("vol", holder(mount("dir", "/dir"), mount("file", "/file"), mount("new", "/new")), volumes=[
-        {"name": "dir", "hostPath": {"path": str(host), "type": "Directory"}},
-        {"name": "file", "hostPath": {"path": str(host / "file"), "type": "File"}},
-        {"name": "new", "hostPath": {"path": str(host / "made"), "type": "DirectoryOrCreate"}}]))
+    node.apply(
+        "vol.yaml",
+        pod(
+            "vol",
+            holder(mount("dir", "/dir"), mount("file", "/file"), mount("new", "/new")),
+            volumes=[
+                {"name": "dir", "hostPath": {"path": str(host), "type": "Directory"}},
+                {"name": "file", "hostPath": {"path": str(host / "file"), "type": "File"}},
+                {"name": "new", "hostPath": {"path": str(host / "made"), "type": "DirectoryOrCreate"}},
+            ],
+        ),
+    )
     node.wait_ready("vol")
     assert node.exec("vol", "cat", "/file").stdout == "on the host" == node.exec("vol", "cat", "/dir/file").stdout
     node.exec("vol", "touch", "/new/from-pod")
@@ -101,23 +151,45 @@ def test_host_path_types(node):
     assert (host / "file").read_text() == "on the host", "a hostPath is never emptied"
 
 
-@pytest.mark.parametrize("kind,word", [("Directory", "is not a directory"), ("Socket", "is not a socket file"), ("BlockDevice", "is not a block device")])
+@pytest.mark.parametrize(
+    "kind,word",
+    [("Directory", "is not a directory"), ("Socket", "is not a socket file"), ("BlockDevice", "is not a block device")],
+)
 def test_host_path_of_the_wrong_type_waits(node, kind, word):
     path = node.folder / "thing"
     path.write_text("a file")
-    node.apply("vol.yaml", pod("vol", holder(mount("h", "/h")), volumes=[{"name": "h", "hostPath": {"path": str(path), "type": kind}}]))
+    node.apply(
+        "vol.yaml",
+        pod("vol", holder(mount("h", "/h")), volumes=[{"name": "h", "hostPath": {"path": str(path), "type": kind}}]),
+    )
     node.wait_for(lambda: word in node.explain("vol"), what="explain names the check")
     assert node.pod("vol")["status"]["phase"] == "Pending"
 
 
 def claim(name: str, path: pathlib.Path, source: str = "hostPath") -> tuple[dict, dict]:
     """A PersistentVolume over a folder of the node, and the claim that names it."""
-    volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": f"pv-{name}"},
-              "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "manual",
-                       source: {"path": str(path)}}}
-    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name},
-             "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "manual", "volumeName": f"pv-{name}",
-                      "resources": {"requests": {"storage": "1Gi"}}}}
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": f"pv-{name}"},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "manual",
+            source: {"path": str(path)},
+        },
+    }
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "manual",
+            "volumeName": f"pv-{name}",
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
     return volume, claim
 
 
@@ -127,7 +199,10 @@ def test_claims_keep_data_between_pods(node, source):
     data.mkdir()
     node.apply("pv.yaml", *claim("data", data, source))
     volumes = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
-    node.apply("one.yaml", pod("one", shell("echo kept > /d/file; sleep 600", volumeMounts=[mount("d", "/d")]), volumes=volumes))
+    node.apply(
+        "one.yaml",
+        pod("one", shell("echo kept > /d/file; sleep 600", volumeMounts=[mount("d", "/d")]), volumes=volumes),
+    )
     node.wait_ready("one")
     node.wait_for(lambda: (data / "file").exists(), what="the file on the node")
     node.remove("one.yaml")
@@ -139,9 +214,21 @@ def test_claims_keep_data_between_pods(node, source):
 
 
 def test_missing_config_map_and_claim_wait_then_recover(node):
-    node.apply("vol.yaml", pod("vol", holder(mount("c", "/c"), mount("d", "/d")), volumes=[
-        {"name": "c", "configMap": {"name": "later"}}, {"name": "d", "persistentVolumeClaim": {"claimName": "later"}}]))
-    node.wait_for(lambda: "later" in node.explain("vol") and "not found" in node.explain("vol"), what="explain names what is missing")
+    node.apply(
+        "vol.yaml",
+        pod(
+            "vol",
+            holder(mount("c", "/c"), mount("d", "/d")),
+            volumes=[
+                {"name": "c", "configMap": {"name": "later"}},
+                {"name": "d", "persistentVolumeClaim": {"claimName": "later"}},
+            ],
+        ),
+    )
+    node.wait_for(
+        lambda: "later" in node.explain("vol") and "not found" in node.explain("vol"),
+        what="explain names what is missing",
+    )
     assert node.pod("vol")["status"]["phase"] == "Pending"
     (node.folder / "later").mkdir()
     node.apply("conf.yaml", config_map("later", k="v"))

@@ -1,5 +1,6 @@
 // grpc.health.v1.Health/Check over cleartext HTTP/2, by hand: every request is answered with one HealthCheckResponse.
-// Requests are not decoded beyond their frames; only this service is ever asked for by a probe. RFC 9113, RFC 7541 6.2.2.
+// Requests are not decoded beyond their frames; only this service is ever asked for by a probe. RFC 9113, RFC
+// 7541 6.2.2.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +37,8 @@ inline bool read_exactly(int fd, std::string& into, size_t size) {
 
 inline std::string health_answer(uint32_t stream, bool serving) {
   constexpr uint8_t kData = 0, kHeaders = 1, kEndStream = 1, kEndHeaders = 4;
-  std::string message("\0\0\0\0\2\x08", 6);           // gRPC length prefix, then field 1 (status) as a varint
-  message += static_cast<char>(serving ? 1 : 2);      // SERVING, NOT_SERVING
+  std::string message("\0\0\0\0\2\x08", 6);       // gRPC length prefix, then field 1 (status) as a varint
+  message += static_cast<char>(serving ? 1 : 2);  // SERVING, NOT_SERVING
   return h2_frame(kHeaders, kEndHeaders, stream,
                   h2_header(":status", "200") + h2_header("content-type", "application/grpc")) +
          h2_frame(kData, 0, stream, message) +

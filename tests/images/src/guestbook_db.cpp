@@ -39,7 +39,8 @@ void open_journal() {
 bool add(const std::string& text) {
   std::lock_guard lock(mutex);
   const std::string line = text + "\n";
-  if (write(journal, line.data(), line.size()) != static_cast<ssize_t>(line.size()) || fsync(journal) != 0) return false;
+  if (write(journal, line.data(), line.size()) != static_cast<ssize_t>(line.size()) || fsync(journal) != 0)
+    return false;
   entries.push_back(text);
   return true;
 }

@@ -81,8 +81,8 @@ void serve_udp(int port) {
     socklen_t size = sizeof client;
     ssize_t n = recvfrom(fd, buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&client), &size);
     if (n < 0) continue;
-    std::string text =
-        image::hostname() + " :" + std::to_string(port) + " " + image::address_of(client) + " " + std::string(buffer, n);
+    std::string text = image::hostname() + " :" + std::to_string(port) + " " + image::address_of(client) + " " +
+                       std::string(buffer, n);
     sendto(fd, text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&client), size);
   }
 }
@@ -137,24 +137,37 @@ int run(const std::vector<std::string>& args) {
       return args[++i];
     };
     auto number = [&] { return std::atoi(value().c_str()); };
-    if (flag == "--print") std::printf("%s\n", value().c_str());
-    else if (flag == "--print-err") std::fprintf(stderr, "%s\n", value().c_str());
-    else if (flag == "--print-env") std::fputs(environment().c_str(), stdout);
-    else if (flag == "--termination-message") write_file(image::env("TERMINATION_LOG", "/dev/termination-log"), value());
-    else if (flag == "--touch") write_file(value(), "");
-    else if (flag == "--alloc") held.assign(static_cast<size_t>(number()) << 20, 'x');
-    else if (flag == "--sleep") pause_for(std::atof(value().c_str()));
-    else if (flag == "--http") servers.emplace_back(image::serve_http, number(), answer);
-    else if (flag == "--tcp") servers.emplace_back(serve_echo, number());
-    else if (flag == "--udp") servers.emplace_back(serve_udp, number());
+    if (flag == "--print")
+      std::printf("%s\n", value().c_str());
+    else if (flag == "--print-err")
+      std::fprintf(stderr, "%s\n", value().c_str());
+    else if (flag == "--print-env")
+      std::fputs(environment().c_str(), stdout);
+    else if (flag == "--termination-message")
+      write_file(image::env("TERMINATION_LOG", "/dev/termination-log"), value());
+    else if (flag == "--touch")
+      write_file(value(), "");
+    else if (flag == "--alloc")
+      held.assign(static_cast<size_t>(number()) << 20, 'x');
+    else if (flag == "--sleep")
+      pause_for(std::atof(value().c_str()));
+    else if (flag == "--http")
+      servers.emplace_back(image::serve_http, number(), answer);
+    else if (flag == "--tcp")
+      servers.emplace_back(serve_echo, number());
+    else if (flag == "--udp")
+      servers.emplace_back(serve_udp, number());
     else if (flag == "--grpc") {
       static const std::function<bool()> serving = [] { return switches["health"].load(); };
       servers.emplace_back(image::serve_grpc_health, number(), std::cref(serving));
-    }
-    else if (flag == "--fail") switches[value()] = false;
-    else if (flag == "--ignore-term") ignore = true;
-    else if (flag == "--term-delay") delay = std::atof(value().c_str());
-    else if (flag == "--exit") std::_Exit(number());
+    } else if (flag == "--fail")
+      switches[value()] = false;
+    else if (flag == "--ignore-term")
+      ignore = true;
+    else if (flag == "--term-delay")
+      delay = std::atof(value().c_str());
+    else if (flag == "--exit")
+      std::_Exit(number());
     else {
       std::fprintf(stderr, "testapp: unknown flag %s\n", flag.c_str());
       return 64;
