@@ -17,9 +17,9 @@
 
 namespace keelson::volumes {
 
-// Brings the folder `volume` (which exists) to hold `payload`, which is checked_payload()'s. Returns whether content was
-// written; links and left-overs are put in order in any case. The group, if any, is applied to the new folder before it
-// is shown. `now` names the new folder. Blocks.
+// Brings the folder `volume` (which exists) to hold `payload`, which is checked_payload()'s. Returns whether content
+// was written; links and left-overs are put in order in any case. The group, if any, is applied to the new folder
+// before it is shown. `now` names the new folder. Blocks.
 Result<bool> write_payload(const std::string& volume, const Payload& payload, const std::optional<FsGroup>& group,
                            SystemTime now);
 

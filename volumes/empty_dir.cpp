@@ -137,7 +137,8 @@ Result<void> tear_down_empty_folder(Mounter& mounter, const std::string& path, c
 EmptyFolder wrapped_folder(const KindContext& context, const VolumeRequest& request, bool memory) {
   EmptyFolder folder;
   folder.path = context.paths.volume(request.pod_uid(), request.plugin, request.inner_name).string();
-  folder.marker = (context.paths.empty_dir_meta(request.pod_uid()) / ("wrapped_" + request.inner_name) / "ready").string();
+  const auto meta = context.paths.empty_dir_meta(request.pod_uid()) / ("wrapped_" + request.inner_name);
+  folder.marker = (meta / "ready").string();
   if (memory) {
     folder.fs_type = "tmpfs";
     folder.options = tmpfs_options(memory_volume_size(*request.pod, std::nullopt, context.node.allocatable_memory));

@@ -42,7 +42,8 @@ Result<void> tear_down_empty_folder(Mounter& mounter, const std::string& path, c
 [[nodiscard]] std::vector<std::string> tmpfs_options(std::int64_t size);
 
 // The page size in bytes that `medium` ("HugePages", "HugePages-2Mi") asks for; the plain form takes the one size that
-// the pod's containers request. Errors: no or several sizes requested, a size that cannot be read, none of it on the node.
+// the pod's containers request. Errors: no or several sizes requested, a size that cannot be read, none of it on the
+// node.
 Result<std::int64_t> huge_page_size(const std::string& medium, const kube::Pod& pod,
                                     const std::vector<std::int64_t>& node_sizes);
 

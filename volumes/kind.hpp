@@ -1,11 +1,12 @@
-// VolumeKind: the interface of every kind of volume. Set up, refresh and tear down are coroutines, so a kind may wait for
-// an attachment, call a driver or run a program as well as block in the kernel; what blocks goes through Jobs. Stages
-// below the pod's own mount (attach, device, global mount shared by pods) are the kind's own business inside set_up and
-// tear_down, and so is what it must keep for them; reconstruct() gives it the chance to find that again after a restart.
+// VolumeKind: the interface of every kind of volume. Set up, refresh and tear down are coroutines, so a kind may wait
+// for an attachment, call a driver or run a program as well as block in the kernel; what blocks goes through Jobs.
+// Stages below the pod's own mount (attach, device, global mount shared by pods) are the kind's own business inside
+// set_up and tear_down, and so is what it must keep for them; reconstruct() gives it the chance to find that again
+// after a restart.
 //
-// All calls come from the loop's thread. For one pod the manager never runs two calls at a time; for different pods it
-// does. Nothing may be remembered that tear_down needs: the agent may have been killed at any line before, the pod's
-// spec may be gone, and only the disk and the mount table tell what is there.
+// All calls come from the loop's thread: for one volume of one pod one at a time, for others at the same time. Nothing
+// may be remembered that tear_down needs: the agent may have been killed at any line before, the pod's spec may be
+// gone, and only the disk and the mount table tell what is there.
 #pragma once
 
 #include <memory>

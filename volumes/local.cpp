@@ -23,7 +23,8 @@ Result<void> check_source(const std::string& path) {
     return errno_error(errno, "stat " + path);
   }
   if (S_ISBLK(st.st_mode)) {
-    return make_error(Errc::unimplemented, "local.path \"" + path + "\" is a block device: mount it on the node and give its folder");
+    return make_error(Errc::unimplemented,
+                      "local.path \"" + path + "\" is a block device: mount it on the node and give its folder");
   }
   if (S_ISDIR(st.st_mode)) return {};
   return make_error(Errc::failed_precondition, "local.path \"" + path + "\" is not a directory");

@@ -50,7 +50,8 @@ Nanoseconds next_retry(std::optional<Nanoseconds> previous) {
 
 VolumeManager::VolumeManager(const Executor& executor, BlockingPool& pool, Mounter& mounter, const fs::path& root,
                              NodeFacts node, const Clock& clock)
-    : context_(std::make_shared<const KindContext>(KindContext{mounter, Paths(resolved(root)), std::move(node), clock})),
+    : context_(std::make_shared<const KindContext>(
+          KindContext{mounter, Paths(resolved(root)), std::move(node), clock})),
       jobs_(executor, pool),
       tasks_(executor) {
   add_kind(make_empty_dir_kind(context_, jobs_));
@@ -116,18 +117,18 @@ Awaitable<Result<void>> VolumeManager::wait_done(PodStatePtr state, BatchPtr bat
   co_return Result<void>();
 }
 
-Awaitable<void> VolumeManager::set_up_one(std::unique_ptr<Token> token, VolumeKind* kind, VolumeRequest request) {
-  const std::string inner_name = request.inner_name;
-  std::vector<std::int64_t> groups = supplemental_groups(request);
-  Result<MountedVolume> mounted = co_await kind->set_up(std::move(request));
-  if (!mounted) {
-    token->fail(failed_to_mount(inner_name, mounted.error()));
-    co_return;
+Awaitable<void> VolumeManager::set_up_one(std::unique_ptr<Token> token, VolumeKind* kind,
+                                          std::vector<VolumeRequest> requests) {
+  for (const VolumeRequest& request : requests) {
+    Result<MountedVolume> mounted = co_await kind->set_up(request);
+    if (!mounted) {
+      token->fail(failed_to_mount(request.inner_name, mounted.error()));
+      co_return;
+    }
+    mounted->supplemental_groups = supplemental_groups(request);
+    token->batch->mounted.insert_or_assign(request.volume.name, std::move(*mounted));
   }
-  mounted->supplemental_groups = std::move(groups);
   token->record();
-  std::string name = mounted->name;
-  token->batch->mounted.insert_or_assign(std::move(name), std::move(*mounted));
 }
 
 Awaitable<void> VolumeManager::refresh_one(std::unique_ptr<Token> token, VolumeKind* kind, VolumeRequest request) {
@@ -150,16 +151,23 @@ Awaitable<Result<MountedVolumes>> VolumeManager::set_up(PodVolumes pod) {
   Result<void> idle = co_await wait_idle(state, deadline);
   if (!idle) co_return idle.error();
 
-  auto batch = std::make_shared<Batch>();
+  // Two volumes of a pod may name the same claim: they are one folder, and set up one after the other.
+  std::map<std::pair<std::string, std::string>, std::vector<VolumeRequest>> by_folder;
   for (VolumeRequest& request : plan.requests) {
-    VolumeKind* kind = find_kind(request.plugin);
+    std::pair<std::string, std::string> folder(request.plugin, request.inner_name);
+    by_folder[std::move(folder)].push_back(std::move(request));
+  }
+  auto batch = std::make_shared<Batch>();
+  for (auto& [folder, requests] : by_folder) {
+    const std::string& name = requests.front().volume.name;
+    VolumeKind* kind = find_kind(folder.first);
     if (kind == nullptr) {
-      plan.failures.push_back({request.volume.name, make_error(Errc::unimplemented, "no volume plugin " + request.plugin)});
+      plan.failures.push_back({name, make_error(Errc::unimplemented, "no volume plugin " + folder.first)});
       continue;
     }
-    auto token = std::make_unique<Token>(state, batch, request.volume.name);
-    std::string task = "set up volume " + request.inner_name;
-    tasks_.spawn(std::move(task), set_up_one(std::move(token), kind, std::move(request)));
+    auto token = std::make_unique<Token>(state, batch, name);
+    std::string task = "set up volume " + folder.second;
+    tasks_.spawn(std::move(task), set_up_one(std::move(token), kind, std::move(requests)));
   }
   Result<void> done = co_await wait_done(state, batch, deadline);
   if (!done) co_return done.error();

@@ -2,9 +2,9 @@
 // and removes everything when the pod is gone. Upstream: pkg/kubelet/volumemanager, without its two 100 ms loops: the
 // pod's worker calls, and calls again after a failure.
 //
-// Lives on the loop's thread. For one pod, one call at a time (its worker); pods do not wait for each other. A call that
-// reaches its timeout returns deadline_exceeded and leaves what hangs running; until that ends, later calls for the same
-// pod wait for it first. Errors carry the reason FailedMount and upstream's event texts.
+// Lives on the loop's thread. For one pod, one call at a time (its worker); pods do not wait for each other. A call
+// that reaches its timeout returns deadline_exceeded and leaves what hangs running; until that ends, later calls for
+// the same pod wait for it first. Errors carry the reason FailedMount and upstream's event texts.
 #pragma once
 
 #include <filesystem>
@@ -58,8 +58,8 @@ class VolumeManager {
   // that the pod refers to changed, and on every sync. An error leaves the old content.
   Awaitable<Result<bool>> refresh(PodVolumes pod);
 
-  // Bind mounts the subPaths of a container's volumeMounts (below pods/UID/volume-subpaths) and returns their host paths
-  // for make_mounts(). Call before each start of the container; cheap when there are none. `requests` comes from
+  // Bind mounts the subPaths of a container's volumeMounts (below pods/UID/volume-subpaths) and returns their host
+  // paths for make_mounts(). Call before each start of the container; cheap when there are none. `requests` comes from
   // sub_path_requests(). Error: failed to prepare subPath for volumeMount "V" of container "C": ...
   Awaitable<Result<SubPathMounts>> prepare_sub_paths(std::string pod_uid, std::vector<SubPathRequest> requests);
 
@@ -90,7 +90,7 @@ class VolumeManager {
   // Waits until every operation of the batch has ended; the error of one that ended abnormally.
   Awaitable<Result<void>> wait_done(PodStatePtr state, BatchPtr batch, SteadyTime deadline);
   // The operations: each records its outcome in the batch that its token belongs to.
-  Awaitable<void> set_up_one(std::unique_ptr<Token> token, VolumeKind* kind, VolumeRequest request);
+  Awaitable<void> set_up_one(std::unique_ptr<Token> token, VolumeKind* kind, std::vector<VolumeRequest> requests);
   Awaitable<void> refresh_one(std::unique_ptr<Token> token, VolumeKind* kind, VolumeRequest request);
   Awaitable<void> prepare_one(std::unique_ptr<Token> token, std::string uid, SubPathRequest request);
   Awaitable<void> tear_down_all(std::unique_ptr<Token> token, std::string uid);

@@ -41,7 +41,9 @@ Awaitable<Result<void>> VolumeManager::tear_down_volumes(std::string uid) {
     if (!done && !failure) failure = done.error().context(what);
   }
   if (failure) co_return *failure;
-  std::function<Result<void>()> finish = [context = context_, uid] { return remove_volume_folders(context->paths, uid); };
+  std::function<Result<void>()> finish = [context = context_, uid] {
+    return remove_volume_folders(context->paths, uid);
+  };
   Result<void> finished = co_await jobs_.run(Lane::bounded, std::move(finish));
   co_return finished;
 }

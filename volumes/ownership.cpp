@@ -27,8 +27,8 @@ class Walk {
  public:
   Walk(const FsGroup& group, std::uint64_t mount) : group_(group), mount_(mount) {}
 
-  // Takes `fd` (O_PATH | O_NOFOLLOW). The top folder is changed last: it is what OnRootMismatch looks at, so that a walk
-  // that was interrupted is done again.
+  // Takes `fd` (O_PATH | O_NOFOLLOW). The top folder is changed last: it is what OnRootMismatch looks at, so that a
+  // walk that was interrupted is done again.
   Result<void> visit(int fd, const std::string& path) {
     struct stat st {};
     if (::fstat(fd, &st) != 0) return errno_error(errno, "stat " + path);

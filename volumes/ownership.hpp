@@ -13,7 +13,7 @@ namespace keelson::volumes {
 struct FsGroup {
   std::int64_t gid = 0;
   bool read_only = false;         // the volume is: group gets r instead of rw
-  bool on_root_mismatch = false;  // fsGroupChangePolicy OnRootMismatch: look at the top folder, and skip the rest if it fits
+  bool on_root_mismatch = false;  // fsGroupChangePolicy OnRootMismatch: a top folder that fits stands for the rest
 };
 
 // The mode that a file or folder of the volume gets: 0660 (read-only 0440) ored in, folders also 0110 and setgid.

@@ -19,7 +19,8 @@ class Paths {
   [[nodiscard]] std::filesystem::path pod(std::string_view uid) const { return pods() / uid; }
   [[nodiscard]] std::filesystem::path volumes(std::string_view uid) const { return pod(uid) / "volumes"; }
   // `plugin` with a slash, e.g. "kubernetes.io/empty-dir" -> pods/UID/volumes/kubernetes.io~empty-dir/NAME.
-  [[nodiscard]] std::filesystem::path volume(std::string_view uid, std::string_view plugin, std::string_view name) const;
+  [[nodiscard]] std::filesystem::path volume(std::string_view uid, std::string_view plugin,
+                                             std::string_view name) const;
   // pods/UID/plugins/kubernetes.io~empty-dir: one folder per volume that was set up, holding the file `ready`.
   [[nodiscard]] std::filesystem::path empty_dir_meta(std::string_view uid) const;
   [[nodiscard]] std::filesystem::path sub_paths(std::string_view uid) const { return pod(uid) / "volume-subpaths"; }

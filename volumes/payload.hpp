@@ -28,8 +28,8 @@ using Payload = std::map<std::string, PayloadFile>;
 
 inline constexpr mode_t kDefaultFileMode = 0644;
 
-// The files of a configMap volume. `object` is null when there is none: an empty payload if the source is optional, else
-// an error `configmap "NAME" not found`. A missing key: `references non-existent config key: KEY` (upstream:
+// The files of a configMap volume. `object` is null when there is none: an empty payload if the source is optional,
+// else an error `configmap "NAME" not found`. A missing key: `references non-existent config key: KEY` (upstream:
 // pkg/volume/configmap MakePayload).
 Result<Payload> config_map_payload(const kube::ConfigMapVolumeSource& source, const kube::ConfigMap* object);
 
@@ -37,7 +37,8 @@ Result<Payload> config_map_payload(const kube::ConfigMapVolumeSource& source, co
 Result<Payload> secret_payload(const kube::SecretVolumeSource& source, const kube::Secret* object);
 
 // Checks and normalises the paths: relative, no "..", at most 4096 bytes with components of at most 255, the first
-// component not starting with "..", no file where another path needs a folder (upstream: atomic_writer validatePayload).
+// component not starting with "..", no file where another path needs a folder (upstream: atomic_writer
+// validatePayload).
 Result<Payload> checked_payload(Payload payload);
 
 // Contents by path, as they are on disk.

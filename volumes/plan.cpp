@@ -80,7 +80,8 @@ Result<void> check_mode(const std::string& volume, const std::string& mode, cons
 Result<void> check_node(const kube::PersistentVolume& volume, const NodeFacts& node) {
   const auto& affinity = volume.spec.node_affinity;
   if (!affinity || !affinity->required || kube::matches(*affinity->required, node.labels, node.name)) return {};
-  return refused("NodeAffinity check failed for volume \"" + volume.metadata.name + "\": no matching NodeSelectorTerms");
+  return refused("NodeAffinity check failed for volume \"" + volume.metadata.name +
+                 "\": no matching NodeSelectorTerms");
 }
 
 Result<std::string> plugin_of(const kube::PersistentVolumeSpec& spec) {

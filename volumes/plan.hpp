@@ -30,8 +30,8 @@ struct VolumePlan {
 };
 
 // Resolves every volume in use. `image` volumes are the runtime's and left out. A claim (or the claim of an ephemeral
-// volume) must be bound to a PersistentVolume that is bound to it, with the volumeMode that the containers use, and this
-// node must fit the PersistentVolume's node affinity.
+// volume) must be bound to a PersistentVolume that is bound to it, with the volumeMode that the containers use, and
+// this node must fit the PersistentVolume's node affinity.
 //   error processing PVC NS/NAME: PVC is not bound
 [[nodiscard]] VolumePlan plan_volumes(const PodVolumes& pod, const NodeFacts& node);
 
@@ -39,7 +39,7 @@ struct VolumePlan {
 [[nodiscard]] std::vector<std::int64_t> supplemental_groups(const VolumeRequest& request);
 
 // One error for the pod, reason FailedMount, from the failures of planning and of set up ("; " between several):
-//   Unable to attach or mount volumes: unmounted volumes=[a b], unattached volumes=[], failed to process volumes=[b]: TEXT
+//   Unable to attach or mount volumes: unmounted volumes=[b], unattached volumes=[], failed to process volumes=[b]: ...
 //   MountVolume.SetUp failed for volume "a" : TEXT
 [[nodiscard]] Error failed_to_process(const std::vector<ResolveFailure>& failures);
 [[nodiscard]] Error failed_to_mount(const std::string& inner_name, const Error& error);

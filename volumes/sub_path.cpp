@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <vector>
 
@@ -61,7 +63,8 @@ Result<UniqueFd> make_missing(int root, const std::vector<std::string>& parts, m
   UniqueFd at;
   while (present > 0) {
     --present;
-    const std::string head = present == 0 ? "." : join({parts.begin(), parts.begin() + static_cast<long>(present)}, "/");
+    const auto end = parts.begin() + static_cast<std::ptrdiff_t>(present);
+    const std::string head = present == 0 ? "." : join({parts.begin(), end}, "/");
     at.reset(open_below(root, head));
     if (at) break;
     if (errno == EXDEV || errno == ELOOP) return outside(volume, head);

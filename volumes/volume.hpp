@@ -43,7 +43,7 @@ using MountedVolumes = std::map<std::string, MountedVolume>;
 struct PodVolumes {
   std::shared_ptr<const kube::Pod> pod;
   std::shared_ptr<const kube::ObjectSet> objects;
-  Nanoseconds timeout = std::chrono::seconds(123);  // after which the call gives up (upstream: podAttachAndMountTimeout)
+  Nanoseconds timeout = std::chrono::seconds(123);  // the call gives up then (upstream: podAttachAndMountTimeout)
 };
 
 // One volume of one pod, with all that its kind needs, resolved; see plan.hpp.

@@ -137,7 +137,8 @@ TEST_CASE("every kind is set up at the kubelet's paths, twice without effect, an
   CHECK(fs::exists(world.temp / "pods/uid/plugins/kubernetes.io~empty-dir/wrapped_token/ready"));
   for (const char* tmpfs : {"kubernetes.io~empty-dir/mem", "kubernetes.io~secret/token"}) {
     const auto entries = linux_mounter().mounts();
-    const auto entry = std::find_if(entries->begin(), entries->end(), [&](auto& e) { return e.mount_point == base + tmpfs; });
+    const auto entry = std::find_if(entries->begin(), entries->end(),
+                                    [&](const MountEntry& e) { return e.mount_point == base + tmpfs; });
     REQUIRE(entry != entries->end());
     CHECK(entry->fs_type == "tmpfs");
   }
@@ -164,6 +165,18 @@ TEST_CASE("every kind is set up at the kubelet's paths, twice without effect, an
   CHECK(text_of(world.temp / "disk/precious") == "x");
 }
 
+TEST_CASE("one claim used by two volumes of a pod is mounted once", "[root]") {
+  SKIP_UNLESS_ROOT();
+  World world;
+  world.add_all();
+  world.add_volume("data-again").persistent_volume_claim.emplace();
+  world.pod.spec.volumes.back().persistent_volume_claim->claim_name = "c";
+  const auto mounted = world.run(world.manager->set_up(world.request()));
+  REQUIRE(outcome(mounted) == "ok");
+  CHECK(mounted->at("data").host_path == mounted->at("data-again").host_path);
+  CHECK(world.temp.mounts_below("pods/uid/volumes/kubernetes.io~local-volume") == 1);
+}
+
 TEST_CASE("errors name volume and cause; the other volumes are set up", "[root]") {
   SKIP_UNLESS_ROOT();
   World world;
@@ -182,8 +195,8 @@ TEST_CASE("errors name volume and cause; the other volumes are set up", "[root]"
   world.pod.spec.volumes.back().persistent_volume_claim->claim_name = "none";
   mounted = world.run(world.manager->set_up(world.request()));
   const std::string text = outcome(mounted);
-  CHECK(text.find("volume \"huge\" : medium \"HugePages-2Mi\": this node has no huge pages of size 2Mi") != std::string::npos);
-  CHECK(text.find("error processing PVC ns/none: persistentvolumeclaim \"none\" not found") != std::string::npos);
+  CHECK_THAT(text, Catch::Contains("volume \"huge\" : medium \"HugePages-2Mi\": this node has no huge pages of size"));
+  CHECK_THAT(text, Catch::Contains("error processing PVC ns/none: persistentvolumeclaim \"none\" not found"));
   world.pod.metadata.uid = "../escape";
   CHECK_FALSE(world.run(world.manager->set_up(world.request())).has_value());
 }
@@ -239,8 +252,9 @@ TEST_CASE("tear down works from the disk alone, whatever state a kill -9 left", 
     REQUIRE(linux_mounter().bind(world.temp / "disk", volumes + "kubernetes.io~local-volume/pv", {}).has_value());
   }
   SECTION("a container mounted something of the host below, and left it") {
-    REQUIRE(make_dirs(volumes + "kubernetes.io~empty-dir/scratch/deep/mnt").has_value());
-    REQUIRE(linux_mounter().bind(world.temp / "disk", volumes + "kubernetes.io~empty-dir/scratch/deep/mnt", {}).has_value());
+    const std::string deep = volumes + "kubernetes.io~empty-dir/scratch/deep/mnt";
+    REQUIRE(make_dirs(deep).has_value());
+    REQUIRE(linux_mounter().bind(world.temp / "disk", deep, {}).has_value());
   }
   SECTION("unmounted, but not removed") {
     REQUIRE(linux_mounter().unmount(volumes + "kubernetes.io~local-volume/pv").has_value());
@@ -344,7 +358,8 @@ TEST_CASE("pods whose disk hangs time out alone, and are torn down once it answe
   SKIP_UNLESS_ROOT();
   World world;
   std::promise<void> answer;
-  world.manager->add_kind(std::make_unique<HangingKind>(world.loop.get_executor(), world.pool, answer.get_future().share()));
+  const Executor executor = world.loop.get_executor();
+  world.manager->add_kind(std::make_unique<HangingKind>(executor, world.pool, answer.get_future().share()));
   world.add_volume("nfs").host_path.emplace();
   for (const char* uid : {"hung-1", "hung-2", "hung-3"}) {  // more than the pool has threads
     world.pod.metadata.uid = uid;

@@ -151,7 +151,8 @@ TEST_CASE("an ephemeral volume's claim must be the pod's own") {
   world.pod.spec.volumes[0].name = "web-0";
   world.pod.spec.containers[0].volume_mounts[0].name = "web-0";
   CHECK(world.error() ==
-        "error processing PVC shop/data-web-0: PVC shop/data-web-0 was not created for pod shop/data (pod is not owner)");
+        "error processing PVC shop/data-web-0: PVC shop/data-web-0 was not created for pod shop/data "
+        "(pod is not owner)");
   world.claim.metadata.owner_references.push_back({});
   world.claim.metadata.owner_references[0].uid = "pod-uid";
   CHECK(world.error() == "ok");

@@ -25,7 +25,9 @@ TEST_CASE("config_map_payload: all keys, with the default mode") {
   source.name = "app";
   auto all = config_map_payload(source, &map);
   REQUIRE(all.has_value());
-  CHECK(*all == Payload{{"a.conf", {"A", 0644, {}}}, {"b.conf", {"B", 0644, {}}}, {"logo", {std::string("\x00\xff", 2), 0644, {}}}});
+  const std::string logo("\x00\xff", 2);
+  const Payload expected{{"a.conf", {"A", 0644, {}}}, {"b.conf", {"B", 0644, {}}}, {"logo", {logo, 0644, {}}}};
+  CHECK(*all == expected);
   source.default_mode = 0400;
   all = config_map_payload(source, &map);
   REQUIRE(all.has_value());
