@@ -136,14 +136,16 @@ Awaitable<void> drain(std::shared_ptr<Run> run, Descriptor& from, std::string& i
   }
 }
 
-void take_status(pid_t pid, CommandResult& result) {
+// Reaps the program if it has ended; false while it runs.
+bool take_status(pid_t pid, CommandResult& result) {
   int status = 0;
   pid_t rc;
-  while ((rc = ::waitpid(pid, &status, 0)) < 0 && errno == EINTR) {
+  while ((rc = ::waitpid(pid, &status, WNOHANG)) < 0 && errno == EINTR) {
   }
-  if (rc < 0) return;
-  if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
-  if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
+  if (rc == 0) return false;
+  if (rc > 0 && WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);
+  if (rc > 0 && WIFSIGNALED(status)) result.signal = WTERMSIG(status);
+  return true;
 }
 
 // Ends what is left whichever way the coroutine is left: the group of a process that is not reaped yet, the readers.
@@ -196,8 +198,10 @@ Awaitable<Result<CommandResult>> run_command(Command command) {
   run->io.spawn("subprocess stdout", drain(run, run->out, run->result.out));
   run->io.spawn("subprocess stderr", drain(run, run->err, run->result.err));
   if (run->command.timeout) arm_timeout(run, *run->command.timeout);
-  co_await run->pidfd.async_wait(Descriptor::wait_read, asio::use_awaitable);
-  take_status(run->pid, run->result);
+  // Asio's wait may end early: an event of a descriptor just closed can reach the one that took over its place.
+  do {
+    co_await run->pidfd.async_wait(Descriptor::wait_read, asio::use_awaitable);
+  } while (!take_status(run->pid, run->result));
   run->reaped = true;
   boost::system::error_code ignored;
   run->in.close(ignored);
