@@ -45,6 +45,9 @@ bool wants_node_ports(const kube::Service& s) {
          (s.spec.type == "LoadBalancer" && s.spec.allocate_load_balancer_node_ports.value_or(true));
 }
 
+// Node ports that a manifest sets itself count in either of these types.
+bool may_have_node_ports(const kube::Service& s) { return s.spec.type == "NodePort" || s.spec.type == "LoadBalancer"; }
+
 class Allocator {
  public:
   Allocator(const kube::ObjectMap<kube::Service>& services, const ServiceTable& table, Range range)
@@ -63,7 +66,7 @@ class Allocator {
     for (const auto& [key, s] : services_) {
       if (wants_cluster_ip(*s) && !s->spec.cluster_ip.empty()) claim_ip(key, *s, s->spec.cluster_ip, true);
       for (const auto& port : s->spec.ports) {
-        if (port.node_port != 0) claim_port(key, *s, port, port.node_port, true);
+        if (port.node_port != 0 && may_have_node_ports(*s)) claim_port(key, *s, port, port.node_port, true);
       }
     }
   }
@@ -72,7 +75,7 @@ class Allocator {
     for (const auto& [key, s] : services_) {
       const auto it = table_.find(key);
       if (it == table_.end()) continue;
-      if (wants_cluster_ip(*s) && fresh_[key].cluster_ip.empty() && in_range(it->second.cluster_ip)) {
+      if (wants_cluster_ip(*s) && s->spec.cluster_ip.empty() && in_range(it->second.cluster_ip)) {
         claim_ip(key, *s, it->second.cluster_ip, false);
       }
       for (const auto& port : s->spec.ports) {
@@ -119,10 +122,10 @@ class Allocator {
       if (!given.cluster_ip.empty()) copy->spec.cluster_ips.push_back(given.cluster_ip);
     }
     for (auto& port : copy->spec.ports) {
-      if (!wants_node_ports(s)) continue;
-      auto& number = given.node_ports[port_key(port)];
-      if (number == 0 && port.node_port == 0) number = next_port(key, s, port);
-      port.node_port = number;
+      const auto it = given.node_ports.find(port_key(port));
+      const bool wants_one = wants_node_ports(s) && port.node_port == 0;
+      port.node_port = it != given.node_ports.end() ? it->second : wants_one ? next_port(key, s, port) : 0;
+      if (port.node_port != 0) given.node_ports[port_key(port)] = port.node_port;
     }
     if (!given.cluster_ip.empty() || !given.node_ports.empty()) out_.table[key] = given;
     out_.services.push_back(std::move(copy));

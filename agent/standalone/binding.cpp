@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/standalone/workload_common.hpp"
 #include "kube/labels.hpp"
 
 namespace keelson::agent {
@@ -17,9 +18,16 @@ kube::Quantity storage(const kube::ResourceList& list) {
 
 std::string class_of(const PersistentVolumeClaim& claim) { return claim.spec.storage_class_name.value_or(""); }
 
-// Why the volume does not fit the claim; empty: it does.
+bool names(const PersistentVolumeClaim& claim, const PersistentVolume& volume) {
+  const auto& ref = volume.spec.claim_ref;
+  return ref && ref->name == claim.metadata.name && ref->ns == claim.metadata.ns;
+}
+
+// Why the volume does not fit the claim; empty: it does. A volume that names the claim was chosen by somebody: its class
+// and labels do not matter. Nor do its labels when the claim names it.
 std::string misfit(const PersistentVolumeClaim& claim, const PersistentVolume& volume) {
-  if (class_of(claim) != volume.spec.storage_class_name) {
+  const bool chosen = names(claim, volume);
+  if (!chosen && class_of(claim) != volume.spec.storage_class_name) {
     return "storageClassName \"" + volume.spec.storage_class_name + "\" is not \"" + class_of(claim) + "\"";
   }
   if (storage(volume.spec.capacity) < storage(claim.spec.resources.requests)) {
@@ -31,15 +39,15 @@ std::string misfit(const PersistentVolumeClaim& claim, const PersistentVolume& v
     if (std::find(modes.begin(), modes.end(), mode) == modes.end()) return "it has no access mode " + mode;
   }
   if (claim.spec.volume_mode != volume.spec.volume_mode) return "volumeMode is " + volume.spec.volume_mode;
-  if (claim.spec.selector && !kube::matches(*claim.spec.selector, volume.metadata.labels)) {
+  const bool asked_for = chosen || claim.spec.volume_name == volume.metadata.name;
+  if (!asked_for && claim.spec.selector && !kube::matches(*claim.spec.selector, volume.metadata.labels)) {
     return "the claim's selector does not match its labels";
   }
   return {};
 }
 
 bool reserved_for_other(const PersistentVolume& volume, const PersistentVolumeClaim& claim) {
-  const auto& ref = volume.spec.claim_ref;
-  return ref && (ref->name != claim.metadata.name || ref->ns != claim.metadata.ns);
+  return volume.spec.claim_ref && !names(claim, volume);
 }
 
 class Binder {
@@ -49,6 +57,7 @@ class Binder {
       : claims_(claims), volumes_(volumes), previous_(previous) {}
 
   Bindings run() {
+    for (const auto& [key, claim] : claims_) keep_bound(key, *claim);
     for (const auto& [key, claim] : claims_) bind_named(key, *claim);
     for (const auto& [key, claim] : claims_) bind_fitting(key, *claim);
     for (const auto& [key, claim] : claims_) finish_claim(key, *claim);
@@ -57,8 +66,16 @@ class Binder {
   }
 
  private:
-  // Volumes that the claim names, that name the claim, or that it had before.
+  // What a claim had before it keeps, whatever others ask for.
+  void keep_bound(const std::string& key, const PersistentVolumeClaim& claim) {
+    const auto it = previous_.find(key);
+    if (it == previous_.end()) return;
+    if (claim.spec.volume_name.empty() || claim.spec.volume_name == it->second) try_bind(key, claim, it->second, false);
+  }
+
+  // Volumes that the claim names, or that name the claim.
   void bind_named(const std::string& key, const PersistentVolumeClaim& claim) {
+    if (out_.bound.count(key) > 0) return;
     if (!claim.spec.volume_name.empty()) {
       try_bind(key, claim, claim.spec.volume_name, true);
       return;
@@ -66,7 +83,6 @@ class Binder {
     for (const auto& [name, volume] : volumes_) {
       if (volume->spec.claim_ref && !reserved_for_other(*volume, claim) && try_bind(key, claim, name, false)) return;
     }
-    if (const auto it = previous_.find(key); it != previous_.end()) try_bind(key, claim, it->second, false);
   }
 
   void bind_fitting(const std::string& key, const PersistentVolumeClaim& claim) {
@@ -118,7 +134,7 @@ class Binder {
 
   void finish_claim(const std::string& key, const PersistentVolumeClaim& claim) {
     auto copy = std::make_shared<PersistentVolumeClaim>(claim);
-    if (copy->metadata.uid.empty()) copy->metadata.uid = "claim-" + claim.metadata.ns + "-" + claim.metadata.name;
+    if (copy->metadata.uid.empty()) copy->metadata.uid = stable_uid("PersistentVolumeClaim/" + key);
     const auto it = out_.bound.find(key);
     copy->status.phase = it == out_.bound.end() ? "Pending" : "Bound";
     if (it != out_.bound.end()) {

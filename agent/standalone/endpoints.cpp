@@ -15,6 +15,7 @@ std::optional<std::int32_t> target_of(const kube::ServicePort& port, const kube:
   if (port.target_port.is_int()) return port.target_port.is_set() ? port.target_port.int_value() : port.port;
   for (const auto* list : {&pod.spec.containers, &pod.spec.init_containers}) {
     for (const auto& c : *list) {
+      if (list == &pod.spec.init_containers && c.restart_policy != "Always") continue;  // sidecars only
       for (const auto& p : c.ports) {
         if (p.name == port.target_port.string_value() && p.protocol == port.protocol) return p.container_port;
       }
@@ -42,8 +43,16 @@ kube::Endpoint endpoint_of(const kube::Service& service, const ExistingPod& p, c
 }
 
 bool selects(const kube::Service& service, const ExistingPod& p) {
-  return p.pod->metadata.ns == service.metadata.ns && !is_terminal_phase(p.status->phase) &&
+  return p.status && p.pod->metadata.ns == service.metadata.ns && !is_terminal_phase(p.status->phase) &&
          kube::matches(service.spec.selector, p.pod->metadata.labels);
+}
+
+// Whether the Service has addresses of that family; a headless one that does not say has those of its pods.
+bool has_family(const kube::Service& service, bool ipv6) {
+  const auto& families = service.spec.ip_families;
+  if (!families.empty()) return std::find(families.begin(), families.end(), ipv6 ? "IPv6" : "IPv4") != families.end();
+  if (service.spec.cluster_ip.empty() || service.spec.cluster_ip == "None") return true;
+  return ipv6 == (service.spec.cluster_ip.find(':') != std::string::npos);
 }
 
 // Endpoints whose ports have the same numbers share a slice.
@@ -92,6 +101,7 @@ void add_slices(const kube::Service& service, const std::vector<ExistingPod>& po
     for (const auto& port : service.spec.ports) key.targets.push_back(target_of(port, *p.pod));
     for (const auto& entry : p.status->pod_ips) {
       key.ipv6 = entry.ip.find(':') != std::string::npos;
+      if (!has_family(service, key.ipv6)) continue;
       auto& slice = slices[key];
       if (!slice) slice = new_slice(service, key);
       slice->endpoints.push_back(endpoint_of(service, p, entry.ip, node_name));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kube/endpoint_slice.hpp"
 #include "kube/object_set.hpp"
 #include "kube/pod.hpp"
 #include "kube/workload.hpp"

@@ -108,9 +108,10 @@ std::vector<ExistingPod> ManifestSource::existing_pods() const {
 
 void ManifestSource::recompute() {
   const auto existing = existing_pods();
-  auto expansion = expand(set_, existing, options_.node_name, clock_.now());
+  auto expansion = expand(set_, existing, options_.node_name, clock_.now(), jobs_);
   auto claims = set_.claims;
   for (const auto& claim : expansion.claims) claims.emplace(kube::object_key(claim->metadata), claim);
+  for (const auto& claim : retained_claims(set_, bindings_.bound)) claims.emplace(kube::object_key(claim->metadata), claim);
   bindings_ = bind_claims(claims, set_.volumes, bindings_.bound);
 
   auto allocated = allocate_services(set_.services, table_, options_.service_cidr);
@@ -135,6 +136,7 @@ void ManifestSource::recompute() {
     add({{"", "", "--service-cidr: " + allocated.error().message}});
   }
   workloads_ = std::move(expansion.workloads);
+  jobs_ = std::move(expansion.jobs);
   next_ = expansion.wake_at;
   pass_pods(expansion.pods);
   pass_slices(existing);
@@ -235,13 +237,15 @@ void ManifestSource::load_state() {
       if (volume.is_string()) bindings_.bound[claim] = volume.get<std::string>();
     }
   }
+  if (const auto jobs = json.find("jobs"); jobs != json.end()) jobs_ = decode_jobs(jobs->dump());
   saved_state_ = *text;
 }
 
-// Addresses and bindings outlive the agent.
+// Addresses, bindings and what became of Jobs outlive the agent.
 Awaitable<void> ManifestSource::save_state() {
   const nlohmann::json json = {{"services", nlohmann::json::parse(encode_table(table_), nullptr, false)},
-                               {"claims", bindings_.bound}};
+                               {"claims", bindings_.bound},
+                               {"jobs", nlohmann::json::parse(encode_jobs(jobs_), nullptr, false)}};
   auto text = json.dump();
   if (text == saved_state_) co_return;
   auto work = [path = state_file(options_), text]() -> Result<void> {

@@ -70,6 +70,7 @@ class ManifestSource final : public ObjectSource {
   std::vector<WorkloadStatus> workloads_;
   Bindings bindings_;
   ServiceTable table_;
+  JobRecords jobs_;
   ServiceList services_;
   SliceList slices_;
   std::map<std::string, std::shared_ptr<const kube::Pod>> wanted_;  // by UID: what was passed on

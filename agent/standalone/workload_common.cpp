@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "agent/pod/status.hpp"
 #include "base/strings.hpp"
@@ -9,6 +10,19 @@
 #include "kube/defaults.hpp"
 
 namespace keelson::agent {
+namespace {
+
+constexpr std::chrono::seconds kReplaceAfter{10};  // at the earliest, after a pod was made
+constexpr std::size_t kMaxGeneratedBase = 58;      // of a generated name, as upstream's names.SimpleNameGenerator
+
+// Pods to keep come first: those that serve, then those that may soon.
+int rank(const ExpandContext& context, const ExistingPod& pod, std::int32_t min_ready_seconds) {
+  if (available(context, pod, min_ready_seconds)) return 0;
+  if (ready(pod)) return 1;
+  return pod.status && is_terminal_phase(pod.status->phase) ? 3 : 2;
+}
+
+}  // namespace
 
 std::string stable_uid(const std::string& text) {
   auto bytes = sha256(text).substr(0, 16);
@@ -74,6 +88,39 @@ std::shared_ptr<kube::Pod> pod_from_template(const ExpandContext& context, const
   pod->spec.node_name = context.node_name;
   kube::set_defaults(*pod);
   return pod;
+}
+
+void want_replicas(const ExpandContext& context, const ReplicaTemplate& of, std::vector<const ExistingPod*> pods,
+                   int count, WorkloadStatus& status) {
+  std::stable_sort(pods.begin(), pods.end(), [&](const auto* a, const auto* b) {
+    return rank(context, *a, of.min_ready_seconds) < rank(context, *b, of.min_ready_seconds);
+  });
+  if (pods.size() > static_cast<std::size_t>(count)) pods.resize(static_cast<std::size_t>(count));
+  for (const auto* p : pods) {
+    status.ready += ready(*p) ? 1 : 0;
+    context.out.pods.push_back(p->pod);
+  }
+  status.current += count;
+  std::set<std::string> taken;  // also by pods that are being stopped: a new one need not wait for them
+  for (const auto& p : context.existing) {
+    if (p.pod->metadata.ns == of.owner.ns) taken.insert(p.pod->metadata.name);
+  }
+  const auto base = (of.base + "-").substr(0, kMaxGeneratedBase);
+  int missing = count - static_cast<int>(pods.size());
+  for (int slot = 0; missing > 0; ++slot) {
+    const auto name = base + stable_suffix(of.owner.uid + of.hash + std::to_string(slot));
+    if (!taken.insert(name).second) continue;
+    context.out.pods.push_back(pod_from_template(context, of.owner, of.pod_template, name, of.hash, of.labels));
+    --missing;
+  }
+}
+
+bool spent(const ExpandContext& context, const ExistingPod& pod) {
+  if (!pod.status || !is_terminal_phase(pod.status->phase)) return false;
+  const auto at = pod.pod->metadata.creation_timestamp.value_or(SystemTime{}) + kReplaceAfter;
+  if (at <= context.now) return true;
+  context.wake_at(at);
+  return false;
 }
 
 bool ready(const ExistingPod& pod) { return !pod.stopping && pod.status && is_ready(*pod.status); }

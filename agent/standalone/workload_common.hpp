@@ -21,6 +21,7 @@ struct ExpandContext {
   const std::vector<ExistingPod>& existing;
   const std::string& node_name;
   SystemTime now;
+  const JobRecords& jobs;
   Expansion& out;
 
   // Records that the result changes at `time`.
@@ -39,6 +40,7 @@ struct Owner {
 [[nodiscard]] std::vector<const ExistingPod*> owned_pods(const ExpandContext& context, const Owner& owner);
 
 inline constexpr const char* kTemplateHash = "pod-template-hash";
+inline constexpr const char* kControllerRevision = "controller-revision-hash";
 
 // A new pod of the owner from its template; `labels` are added to the template's. Its UID follows from owner, name and
 // `hash`.
@@ -46,6 +48,22 @@ inline constexpr const char* kTemplateHash = "pod-template-hash";
                                                            const kube::PodTemplateSpec& pod_template,
                                                            const std::string& name, const std::string& hash,
                                                            const kube::StringMap& labels);
+
+// Wants `count` pods that differ by nothing but their name: of `pods` (of that template, none of them stopping) the
+// healthiest, and new ones under names of no other pod, which begin with `base`. Counts them in `status`.
+struct ReplicaTemplate {
+  const Owner& owner;
+  const kube::PodTemplateSpec& pod_template;
+  std::string base, hash;
+  kube::StringMap labels;
+  std::int32_t min_ready_seconds = 0;
+};
+void want_replicas(const ExpandContext& context, const ReplicaTemplate& of, std::vector<const ExistingPod*> pods,
+                   int count, WorkloadStatus& status);
+
+// A pod that is to run for ever but has ended (refused, evicted), and is to be replaced now. One that failed at once is
+// kept for a while, so that a node that refuses a pod is not asked all the time.
+[[nodiscard]] bool spent(const ExpandContext& context, const ExistingPod& pod);
 
 [[nodiscard]] bool ready(const ExistingPod& pod);
 // Ready for at least that long; where it is ready but not long enough, the context is told when it will be.

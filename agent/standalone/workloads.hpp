@@ -3,6 +3,7 @@
 // statuses allow; call again when a status changed.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,15 +32,33 @@ struct WorkloadStatus {
   bool operator==(const WorkloadStatus&) const = default;
 };
 
+// What must be remembered of a Job beyond its pods, which it removes when it fails.
+struct JobRecord {
+  std::optional<SystemTime> started;  // since when activeDeadlineSeconds counts
+  std::string failure;                // why it failed, for good; empty while it has not
+  bool operator==(const JobRecord&) const = default;
+};
+using JobRecords = std::map<std::string, JobRecord>;  // by the Job's UID
+
+// As JSON, for the disk. What cannot be read is left out: such a Job begins anew.
+[[nodiscard]] std::string encode_jobs(const JobRecords& jobs);
+[[nodiscard]] JobRecords decode_jobs(const std::string& text);
+
 struct Expansion {
   std::vector<std::shared_ptr<const kube::Pod>> pods;                     // wanted; those that exist are passed through
   std::vector<std::shared_ptr<const kube::PersistentVolumeClaim>> claims;  // of volumeClaimTemplates
   std::vector<WorkloadStatus> workloads;
   std::vector<SourceProblem> problems;
+  JobRecords jobs;                    // of the next call
   std::optional<SystemTime> wake_at;  // when time alone changes the result (minReadySeconds, activeDeadlineSeconds)
 };
 
 [[nodiscard]] Expansion expand(const ManifestSet& set, const std::vector<ExistingPod>& existing,
-                               const std::string& node_name, SystemTime now);
+                               const std::string& node_name, SystemTime now, const JobRecords& jobs = {});
+
+// The claims of pods that a StatefulSet had before it was scaled down, if they have a volume (`bound`: claim -> volume,
+// as in Bindings). They keep it, unless the set's retention policy for scaling is Delete.
+[[nodiscard]] std::vector<std::shared_ptr<const kube::PersistentVolumeClaim>> retained_claims(
+    const ManifestSet& set, const std::map<std::string, std::string>& bound);
 
 }  // namespace keelson::agent
