@@ -85,7 +85,15 @@ Result<pid_t> spawn(const Command& command, const Pipe& in, const Pipe& out, con
   return pid;
 }
 
+// A program that ends without reading its stdin must be an EPIPE for us, not our end. Children get the default back.
+void ignore_sigpipe() {
+  struct sigaction now {};
+  if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
+}
+
 Result<Child> start(const Command& command) {
+  static const bool sigpipe_ignored = (ignore_sigpipe(), true);
+  static_cast<void>(sigpipe_ignored);
   if (command.argv.empty()) return make_error(Errc::invalid_argument, "exec: empty command");
   TRY(Pipe in, make_pipe());
   TRY(Pipe out, make_pipe());
