@@ -8,7 +8,7 @@
 namespace keelson::agent {
 namespace {
 
-std::string quoted(const std::string& image) { return "\"" + image + "\""; }
+std::string in_quotes(const std::string& image) { return "\"" + image + "\""; }
 
 // "1.5s", "320ms": as Go prints a duration to the millisecond.
 std::string duration_text(Nanoseconds took) {
@@ -65,31 +65,31 @@ Awaitable<ImageOutcome> ImageManager::ensure(ImageRequest request, PodJournal& j
   const auto name = spec::with_default_tag(request.image);
   if (!name) {
     journal.event(EntryKind::warning, request.object, "InspectFailed",
-                  "Failed to apply default image tag " + quoted(request.image) + ": " + name.error().message);
+                  "Failed to apply default image tag " + in_quotes(request.image) + ": " + name.error().message);
     co_return waiting("InvalidImageName", name.error().message, clock_.now() + std::chrono::hours(1));
   }
   const bool may_use_present = request.policy != "Always";
   if (may_use_present) {
     const auto seen = co_await inspect(*name);
     if (!seen) {
-      const auto text = "Failed to inspect image " + quoted(*name) + ": " + seen.error().message;
+      const auto text = "Failed to inspect image " + in_quotes(*name) + ": " + seen.error().message;
       journal.event(EntryKind::warning, request.object, "InspectFailed", text);
       co_return waiting("ImageInspectError", text, clock_.now() + kLookAgain);
     }
     if (*seen) {
       journal.event(EntryKind::normal, request.object, "Pulled",
-                    "Container image " + quoted(request.image) + " already present on machine and can be accessed by the pod");
+                    "Container image " + in_quotes(request.image) + " already present on machine and can be accessed by the pod");
       co_return ImageOutcome{.facts = **seen, .wait = {}};
     }
     if (request.policy == "Never") {
-      const auto text = "Container image " + quoted(request.image) + " is not present with pull policy of Never";
+      const auto text = "Container image " + in_quotes(request.image) + " is not present with pull policy of Never";
       journal.event(EntryKind::warning, request.object, "ErrImageNeverPull", text);
       co_return waiting("ErrImageNeverPull", text, clock_.now() + kLookAgain);
     }
   }
   const std::string key = request.pod_uid + "_" + *name;
   if (const auto until = backoff_.blocked_until(key, clock_.now())) {
-    const auto text = "Back-off pulling image " + quoted(request.image) + ": ErrImagePull: " + last_error_[key];
+    const auto text = "Back-off pulling image " + in_quotes(request.image) + ": ErrImagePull: " + last_error_[key];
     journal.event(EntryKind::normal, request.object, "BackOff", text);
     co_return waiting("ImagePullBackOff", text, *until);
   }
@@ -133,7 +133,7 @@ ImageOutcome ImageManager::pull_failed(const ImageRequest& request, const std::s
   backoff_.collect(now);
   backoff_.fail(key, now);
   last_error_[key] = why;
-  const auto text = "Failed to pull image " + quoted(request.image) + ": " + why;
+  const auto text = "Failed to pull image " + in_quotes(request.image) + ": " + why;
   journal.event(EntryKind::warning, request.object, "Failed", text);
   journal.event(EntryKind::warning, request.object, "Failed", "Error: ErrImagePull");
   log_warn("image pull failed", {{"image", request.image}, {"pod_uid", request.pod_uid}, {"error", why}});
@@ -141,7 +141,7 @@ ImageOutcome ImageManager::pull_failed(const ImageRequest& request, const std::s
 }
 
 Awaitable<ImageOutcome> ImageManager::pull(ImageRequest request, std::string name, PodJournal& journal) {
-  journal.event(EntryKind::normal, request.object, "Pulling", "Pulling image " + quoted(request.image));
+  journal.event(EntryKind::normal, request.object, "Pulling", "Pulling image " + in_quotes(request.image));
   const auto start = clock_.steady_now();
   const auto shared = join_pull(name);
   Notifier done(tasks_.executor());
@@ -160,7 +160,7 @@ Awaitable<ImageOutcome> ImageManager::pull(ImageRequest request, std::string nam
   backoff_.reset(key);
   last_error_.erase(key);
   journal.event(EntryKind::normal, request.object, "Pulled",
-                "Successfully pulled image " + quoted(request.image) + " in " + duration_text(shared->took) + " (" +
+                "Successfully pulled image " + in_quotes(request.image) + " in " + duration_text(shared->took) + " (" +
                     duration_text(clock_.steady_now() - start) + " including waiting). Image size: " +
                     std::to_string(shared->size) + " bytes.");
   co_return ImageOutcome{.facts = **seen, .wait = {}};
