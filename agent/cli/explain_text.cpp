@@ -1,0 +1,209 @@
+#include "agent/cli/explain_text.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "agent/cli/pod_row.hpp"
+#include "agent/cli/tables.hpp"
+#include "base/strings.hpp"
+#include "kube/time.hpp"
+
+namespace keelson::agent {
+namespace {
+
+using nlohmann::json;
+
+std::string key_of(const json& pod) {
+  const auto& meta = json_object(pod, "metadata");
+  return meta.value("namespace", "default") + "/" + meta.value("name", "");
+}
+
+// "HH:MM:SS.mmm", UTC.
+std::string clock_time(const json& entry, const char* key) {
+  const auto time = json_time(entry, key);
+  return time ? kube::format_nano_time(*time).substr(11, 12) : std::string(12, ' ');
+}
+
+std::string exit_summary(const json& terminated, SystemTime now) {
+  std::string out = "exit code " + std::to_string(terminated.value("exitCode", 0));
+  if (const auto reason = terminated.value("reason", ""); !reason.empty()) out += " (" + reason + ")";
+  if (const auto end = json_time(terminated, "finishedAt")) out += " " + age(end, now) + " ago";
+  if (const auto message = terminated.value("message", ""); !message.empty()) out += ": " + std::string(trim(message));
+  return out;
+}
+
+std::string state_text(const json& c, SystemTime now) {
+  const auto& state = json_object(c, "state");
+  std::string out = "not started";
+  if (state.contains("running")) {
+    out = "running for " + age(json_time(state["running"], "startedAt"), now) + (c.value("ready", false) ? ", ready" : ", not ready");
+  } else if (state.contains("terminated")) {
+    out = "ended: " + exit_summary(state["terminated"], now);
+  } else if (state.contains("waiting")) {
+    out = "waiting: " + state["waiting"].value("reason", "");
+    if (const auto message = state["waiting"].value("message", ""); !message.empty()) out += ": " + message;
+  }
+  if (const int restarts = c.value("restartCount", 0)) out += ", restarted " + std::to_string(restarts) + "x";
+  const auto& last = json_object(json_object(c, "lastState"), "terminated");
+  if (!last.empty()) out += "\n" + std::string(16, ' ') + "before that: " + exit_summary(last, now);
+  return out;
+}
+
+std::string containers_text(const json& pod, SystemTime now) {
+  std::string out;
+  const auto& status = json_object(pod, "status");
+  for (const auto& [list, prefix] : {std::pair("initContainerStatuses", "init "), std::pair("containerStatuses", "")}) {
+    for (const auto& c : status.value(list, json::array())) {
+      auto name = prefix + c.value("name", "");
+      if (name.size() < 12) name.resize(12, ' ');
+      out += "  " + name + "  " + state_text(c, now) + "\n";
+      out += std::string(16, ' ') + "image " + c.value("image", "") + "\n";
+    }
+  }
+  return out.empty() ? out : "Containers:\n" + out;
+}
+
+// Conditions that are not True say what keeps the pod from being Ready.
+std::string conditions_text(const json& pod) {
+  std::string out;
+  for (const auto& c : json_object(pod, "status").value("conditions", json::array())) {
+    if (c.value("status", "") == "True") continue;
+    const auto reason = c.value("reason", ""), message = c.value("message", "");
+    out += "  " + c.value("type", "") + " is " + c.value("status", "");
+    if (!reason.empty()) out += ": " + reason;
+    if (!message.empty()) out += ": " + message;
+    out += "\n";
+  }
+  return out.empty() ? out : "Not fulfilled:\n" + out;
+}
+
+std::string waits_text(const json& waits, SystemTime now) {
+  std::string out;
+  for (const auto& w : waits) {
+    out += "  " + w.value("object", "") + ": waiting for " + w.value("what", "") + ", since " +
+           age(json_time(w, "since"), now) + "\n";
+    if (const auto why = w.value("why", ""); !why.empty()) out += "    because: " + why + "\n";
+    if (const auto hint = w.value("hint", ""); !hint.empty()) out += "    what to do: " + hint + "\n";
+    if (const auto until = json_time(w, "retryAt")) {
+      out += *until > now ? "    next try: in " + human_duration(*until - now) + "\n" : "    next try: now\n";
+    }
+  }
+  return out.empty() ? out : "Waits:\n" + out;
+}
+
+std::string entries_text(const json& entries) {
+  if (entries.empty()) return {};
+  Table table({"", "TIME (UTC)", "TOOK", "WHERE", "WHAT", "OUTCOME"});
+  for (const auto& e : entries) {
+    const bool step = e.value("kind", "") == "step";
+    const int count = e.value("count", 1);
+    auto message = e.value("message", "");
+    if (step && !message.empty()) message = "failed: " + message;
+    if (count > 1) message += " (" + std::to_string(count) + "x)";
+    table.add({e.value("kind", "") == "Warning" ? "!" : "", clock_time(e, "last"),
+               e.contains("tookSeconds") ? step_duration(e["tookSeconds"].get<double>()) : "", e.value("object", ""),
+               e.value("reason", ""), std::move(message)});
+  }
+  return "What was done:\n" + table.take();
+}
+
+std::string pod_text(const json& part, SystemTime now) {
+  const auto& pod = json_object(part, "pod");
+  const auto& status = json_object(pod, "status");
+  const auto columns = pod_columns(pod);
+  std::string out = "Pod " + key_of(pod) + ": " + columns.status + ", " + std::to_string(columns.ready) + " of " +
+                    std::to_string(columns.total) + " containers ready\n";
+  if (const auto message = status.value("message", ""); !message.empty()) out += "  " + message + "\n";
+  std::vector<std::string> facts;
+  if (const auto ip = status.value("podIP", ""); !ip.empty()) facts.push_back("IP " + ip);
+  if (const auto since = json_time(status, "startTime")) facts.push_back("started " + age(since, now) + " ago");
+  if (const auto qos = status.value("qosClass", ""); !qos.empty()) facts.push_back("QoS " + qos);
+  facts.push_back("UID " + json_object(pod, "metadata").value("uid", ""));
+  out += "  " + join(facts, ", ") + "\n";
+  for (const auto& section : {waits_text(part.value("waits", json::array()), now), containers_text(pod, now),
+                              conditions_text(pod), entries_text(part.value("entries", json::array()))}) {
+    if (!section.empty()) out += "\n" + section;
+  }
+  return out;
+}
+
+std::string not_found_text(const json& document) {
+  const auto subject = document.value("subject", "");
+  std::string out = "There is no pod, workload or file \"" + subject + "\" here.\n";
+  std::vector<std::string> names;
+  for (const auto& name : document.value("similar", json::array())) names.push_back(name.get<std::string>());
+  if (!names.empty()) out += "Names like it: " + join(names, ", ") + "\n";
+  return out;
+}
+
+}  // namespace
+
+bool explains_something(const json& document) {
+  for (const char* key : {"pods", "workloads", "problems", "retired"}) {
+    if (!document.value(key, json::array()).empty()) return true;
+  }
+  return false;
+}
+
+std::string explain_text(const json& document, SystemTime now) {
+  if (!explains_something(document)) return not_found_text(document);
+  std::vector<std::string> sections;
+  const auto workloads = document.value("workloads", json::array());
+  if (!workloads.empty()) sections.push_back(workload_table(workloads, true));
+  const auto problems = problem_lines(document.value("problems", json::array()), true);
+  if (!problems.empty()) sections.push_back(problems);
+  for (const auto& part : document.value("pods", json::array())) sections.push_back(pod_text(part, now));
+  for (const auto& part : document.value("retired", json::array())) {
+    sections.push_back("Pod " + part.value("key", "") + " does not run. Of an earlier pod of that name:\n" +
+                       waits_text(part.value("waits", json::array()), now) +
+                       entries_text(part.value("entries", json::array())));
+  }
+  return join(sections, "\n");
+}
+
+std::string status_text(const json& s) {
+  const auto& runtime = json_object(s, "runtime");
+  const auto& network = json_object(s, "podNetwork");
+  const auto& proxy = json_object(s, "proxy");
+  const auto& counts = json_object(s, "counts");
+  std::string out;
+  const auto line = [&out](std::string name, const std::string& value) {
+    name.resize(14, ' ');
+    out += name + value + "\n";
+  };
+  std::vector<std::string> addresses;
+  for (const auto& a : s.value("addresses", json::array())) addresses.push_back(a.get<std::string>());
+  line("Node", s.value("node", "") + " (" + join(addresses, ", ") + ")");
+  line("Keelson", s.value("version", ""));
+  const auto name = runtime.value("name", "");
+  line("Runtime", (name.empty() ? "unknown" : name + " " + runtime.value("version", "")) + " at " +
+                      runtime.value("endpoint", "") + (runtime.value("connected", false) ? ", connected" : ", NOT CONNECTED"));
+  line("Events", runtime.value("events", ""));
+  const auto& cgroups = json_object(s, "cgroups");
+  line("Cgroups", "v" + std::to_string(cgroups.value("version", 0)) + ", driver " + cgroups.value("driver", ""));
+  auto net = "plugins run by the " + network.value("mode", "");
+  if (network.contains("network")) {
+    const auto used = network.value("network", "");
+    net += used.empty() ? ", NO NETWORK CONFIGURED" : ", network " + used;
+    net += ", " + std::to_string(network.value("attachments", 0)) + " attachments";
+  }
+  line("Pod network", net);
+  for (const auto& p : network.value("problems", json::array())) line("", p.value("file", "") + ": " + p.value("reason", ""));
+  if (!proxy.value("enabled", false)) {
+    line("Services", "proxy switched off");
+  } else {
+    line("Services", std::to_string(counts.value("services", 0)) + (proxy.value("synced", false) ? ", rules in sync" : ", rules not written yet") +
+                         (proxy.value("pending", false) ? ", changes pending" : ""));
+    for (const auto& f : proxy.value("families", json::array())) {
+      auto text = f.value("family", "") + " " + f.value("backend", "") + ": " +
+                  std::to_string(f.value("filterRules", 0) + f.value("natRules", 0)) + " rules";
+      if (const auto error = f.value("lastError", ""); !error.empty()) text += ", last error: " + error;
+      line("", text);
+    }
+  }
+  line("Manifests", s.value("manifests", "").empty() ? "none" : s.value("manifests", ""));
+  line("Pods", std::to_string(counts.value("podsReady", 0)) + " of " + std::to_string(counts.value("pods", 0)) + " ready");
+  line("Problems", std::to_string(counts.value("problems", 0)));
+  return out;
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,162 @@
+#include "agent/daemon/server_data.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "agent/daemon/parts.hpp"
+#include "agent/pod/status.hpp"
+#include "agent/spec/names.hpp"
+#include "kube/codec.hpp"
+#include "kube/endpoint_slice.hpp"
+
+namespace keelson::agent {
+
+using nlohmann::json;
+
+PodEntry NodeData::to_entry(const PodView& view) {
+  PodEntry entry{view.pod, view.status, std::nullopt};
+  if (view.stopping) entry.stopping_since = stopping_since_.try_emplace(view.pod->metadata.uid, now()).first->second;
+  return entry;
+}
+
+std::vector<PodEntry> NodeData::pods() {
+  std::vector<PodEntry> out;
+  std::set<std::string> uids;
+  for (const auto& view : parts_.pods.pods()) {
+    uids.insert(view.pod->metadata.uid);
+    out.push_back(to_entry(view));
+  }
+  std::erase_if(stopping_since_, [&](const auto& item) { return uids.count(item.first) == 0; });
+  return out;
+}
+
+std::optional<PodEntry> NodeData::find_pod(const std::string& ns, const std::string& name) {
+  const auto view = parts_.pods.find(ns, name);
+  if (!view) return std::nullopt;
+  return to_entry(*view);
+}
+
+std::optional<std::string> NodeData::log_path(const std::string& pod_uid, const std::string& container_id) {
+  const auto view = parts_.pods.find_uid(pod_uid);
+  const auto* container = view && view->observed ? view->observed->find_id(container_id) : nullptr;
+  if (!container) return std::nullopt;
+  if (!container->log_path.empty()) return container->log_path;
+  const auto folder = spec::pod_log_dir(parts_.facts, *view->pod);
+  return (folder / spec::container_log_path(container->name, container->attempt)).string();
+}
+
+std::string NodeData::sandbox_id(const std::string& pod_uid) {
+  const auto view = parts_.pods.find_uid(pod_uid);
+  if (!view || !view->observed) return {};
+  const auto& sandboxes = view->observed->sandboxes;
+  return sandboxes.empty() || !sandboxes.front().ready ? std::string() : sandboxes.front().id;
+}
+
+const PodJournal* NodeData::journal(const std::string& key) { return parts_.journal.find(key); }
+
+void NodeData::on_change(std::function<void()> handler) { parts_.pods.on_change(std::move(handler)); }
+
+json NodeData::services() {
+  json services = json::array(), slices = json::array();
+  for (const auto& service : parts_.services.services()) services.push_back(kube::encode(*service));
+  for (const auto& slice : parts_.services.slices()) slices.push_back(kube::encode(*slice));
+  return {{"services", std::move(services)}, {"endpointSlices", std::move(slices)}, {"proxy", proxy_status()}};
+}
+
+json NodeData::workloads() {
+  json out = json::array();
+  if (!parts_.source) return out;
+  for (const auto& w : parts_.source->workloads()) {
+    out.push_back({{"kind", w.kind},
+                   {"namespace", w.ns},
+                   {"name", w.name},
+                   {"desired", w.desired},
+                   {"current", w.current},
+                   {"ready", w.ready},
+                   {"upToDate", w.up_to_date},
+                   {"succeeded", w.succeeded},
+                   {"failed", w.failed},
+                   {"message", w.message}});
+  }
+  return out;
+}
+
+json NodeData::problems() {
+  json out = json::array();
+  if (!parts_.source) return out;
+  const auto add = [&out](const std::vector<SourceProblem>& list, const char* severity) {
+    for (const auto& p : list) {
+      out.push_back({{"file", p.file}, {"object", p.object}, {"message", p.message}, {"severity", severity}});
+    }
+  };
+  add(parts_.source->problems(), "error");
+  add(parts_.source->warnings(), "warning");
+  return out;
+}
+
+json NodeData::proxy_status() const {
+  const auto* proxier = parts_.services.proxier();
+  if (!proxier) return {{"enabled", false}};
+  const auto status = proxier->status();
+  json families = json::array();
+  for (const auto& f : status.families) {
+    json item = {{"family", proxy::to_string(f.family)},
+                 {"backend", f.backend == proxy::IptablesBackend::nft ? "iptables-nft" : "iptables-legacy"},
+                 {"filterRules", f.rules.filter},
+                 {"natRules", f.rules.nat},
+                 {"fullSyncs", f.full_syncs},
+                 {"partialSyncs", f.partial_syncs},
+                 {"failures", f.failures}};
+    if (f.last_sync) item["lastSync"] = kube::format_time(*f.last_sync);
+    if (!f.last_error.empty()) item["lastError"] = f.last_error;
+    families.push_back(std::move(item));
+  }
+  return {{"enabled", true}, {"synced", status.synced}, {"pending", status.pending}, {"families", std::move(families)}};
+}
+
+json NodeData::network_status() const {
+  auto& network = parts_.network;
+  json out = {{"mode", network.mode()}};
+  const auto* manager = network.ours() ? network.manager() : nullptr;
+  if (!manager) return out;
+  const auto& conf = manager->networks();
+  out["network"] = conf.networks.empty() ? std::string() : conf.networks.front().name;
+  out["attachments"] = manager->records().size();
+  out["problems"] = json::array();
+  for (const auto& p : conf.problems) out["problems"].push_back({{"file", p.file.string()}, {"reason", p.reason}});
+  return out;
+}
+
+json NodeData::status() {
+  const auto pods = parts_.pods.pods();
+  const auto ready = std::count_if(pods.begin(), pods.end(), [](const auto& p) { return p.status && is_ready(*p.status); });
+  const bool systemd = parts_.facts.cgroup_driver == spec::CgroupDriver::systemd;
+  return {{"version", KEELSON_VERSION},
+          {"node", parts_.facts.name},
+          {"addresses", parts_.facts.ips},
+          {"manifests", parts_.options.manifests.string()},
+          {"rootDir", parts_.options.root_dir.string()},
+          {"runtime",
+           {{"name", parts_.runtime.name},
+            {"version", parts_.runtime.version},
+            {"endpoint", parts_.options.runtime_endpoint},
+            {"connected", parts_.client->connected()},
+            {"events", std::string(parts_.events.source())}}},
+          {"cgroups", {{"driver", systemd ? "systemd" : "cgroupfs"}, {"version", parts_.facts.cgroup_version}}},
+          {"podNetwork", network_status()},
+          {"proxy", proxy_status()},
+          {"counts",
+           {{"pods", pods.size()},
+            {"podsReady", ready},
+            {"imagePulls", parts_.images.pulling()},
+            {"services", parts_.services.services().size()},
+            {"workloads", workloads().size()},
+            {"problems", parts_.source ? parts_.source->problems().size() : 0}}}};
+}
+
+cri::RuntimeService& NodeData::runtime() { return *parts_.client; }
+BlockingPool& NodeData::pool() { return parts_.pool; }
+SystemTime NodeData::now() { return parts_.clock.now(); }
+
+}  // namespace keelson::agent

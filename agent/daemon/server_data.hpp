@@ -1,0 +1,41 @@
+// The daemon's answers to the HTTP API: reads the modules' state, on the loop's thread.
+#pragma once
+
+#include <map>
+
+#include "agent/daemon/daemon.hpp"
+#include "agent/server/data.hpp"
+
+namespace keelson::agent {
+
+struct PodView;
+
+class NodeData final : public ServerData {
+ public:
+  // `parts` must outlive this; its modules may be made after this.
+  explicit NodeData(Daemon::Parts& parts) : parts_(parts) {}
+
+  std::vector<PodEntry> pods() override;
+  std::optional<PodEntry> find_pod(const std::string& ns, const std::string& name) override;
+  std::optional<std::string> log_path(const std::string& pod_uid, const std::string& container_id) override;
+  std::string sandbox_id(const std::string& pod_uid) override;
+  const PodJournal* journal(const std::string& key) override;
+  void on_change(std::function<void()> handler) override;
+  nlohmann::json services() override;
+  nlohmann::json workloads() override;
+  nlohmann::json problems() override;
+  nlohmann::json status() override;
+  cri::RuntimeService& runtime() override;
+  BlockingPool& pool() override;
+  SystemTime now() override;
+
+ private:
+  PodEntry to_entry(const PodView& view);
+  nlohmann::json proxy_status() const;
+  nlohmann::json network_status() const;
+
+  Daemon::Parts& parts_;
+  std::map<std::string, SystemTime> stopping_since_;  // by UID: when a pod was first seen stopping
+};
+
+}  // namespace keelson::agent

@@ -1,0 +1,55 @@
+// The node agent's HTTP API: the kubelet's paths and, below /keelson/, our own. Which socket it is served on, and who may
+// call it, is the server's business.
+//   GET /healthz, /pods[?watch=1]                                                  api_pods.cpp
+//   GET /containerLogs/NS/POD/CONTAINER                                            api_logs.cpp
+//   GET,POST /exec, /attach /NS/POD[/UID]/CONTAINER, /portForward/NS/POD[/UID];
+//   POST /run/NS/POD[/UID]/CONTAINER                                               api_streams.cpp
+//   GET /keelson/{version,status,services,workloads,problems,explain}              api_keelson.cpp
+// After upstream's pkg/kubelet/server/server.go.
+#pragma once
+
+#include "agent/server/changes.hpp"
+#include "agent/server/data.hpp"
+#include "agent/server/router.hpp"
+
+namespace keelson::agent {
+
+class Api {
+ public:
+  // `data` must outlive this.
+  Api(Executor executor, ServerData& data);
+  Api(const Api&) = delete;
+  Api& operator=(const Api&) = delete;
+
+  [[nodiscard]] const Router& router() const { return router_; }
+
+ private:
+  void add_pods();
+  void add_logs();
+  void add_streams();
+  void add_keelson();
+
+  Awaitable<void> get_pods(Exchange& x);
+  Awaitable<void> watch_pods(Exchange& x);
+  Awaitable<void> write_pod_changes(Exchange& x);
+  Awaitable<void> get_logs(Exchange& x);
+  Awaitable<void> exec(Exchange& x);
+  Awaitable<void> attach(Exchange& x);
+  Awaitable<void> port_forward(Exchange& x);
+  Awaitable<void> run(Exchange& x);
+  Awaitable<void> explain(Exchange& x);
+
+  Executor executor_;
+  ServerData& data_;
+  ChangeHub changes_;
+  Router router_;
+};
+
+// Answers with the error's text and the status code that fits it: not_found 404, invalid_argument 400,
+// resource_exhausted 429, others 500.
+Awaitable<void> send_error(Exchange& x, Error error);
+
+// The pod as the API shows it, status included.
+[[nodiscard]] nlohmann::json pod_json(const PodEntry& entry);
+
+}  // namespace keelson::agent

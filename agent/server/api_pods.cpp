@@ -1,0 +1,98 @@
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <nlohmann/json.hpp>
+
+#include "agent/server/api.hpp"
+#include "kube/codec.hpp"
+
+namespace keelson::agent {
+namespace {
+
+using nlohmann::json;
+
+// What tells a watcher whether a pod changed since it was last written.
+struct Written {
+  std::shared_ptr<const kube::Pod> pod;
+  std::shared_ptr<const kube::PodStatus> status;
+  bool stopping = false;
+  bool operator==(const Written&) const = default;
+};
+
+json watch_event(std::string_view type, const PodEntry& entry) {
+  return {{"type", type}, {"object", pod_json(entry)}};
+}
+
+// The lines for what changed since `known`, which is brought up to date.
+std::string take_changes(const std::vector<PodEntry>& pods, std::map<std::string, Written>& known) {
+  std::string lines;
+  std::map<std::string, Written> now;
+  for (const auto& entry : pods) {
+    const auto& uid = entry.pod->metadata.uid;
+    Written written{entry.pod, entry.status, entry.stopping_since.has_value()};
+    const auto before = known.find(uid);
+    if (before == known.end() || !(before->second == written)) {
+      lines += watch_event(before == known.end() ? "ADDED" : "MODIFIED", entry).dump() + "\n";
+    }
+    if (before != known.end()) known.erase(before);
+    now.emplace(uid, std::move(written));
+  }
+  for (const auto& [uid, gone] : known) {
+    const PodEntry last{gone.pod, gone.status, std::nullopt};
+    lines += watch_event("DELETED", last).dump() + "\n";
+  }
+  known = std::move(now);
+  return lines;
+}
+
+}  // namespace
+
+json pod_json(const PodEntry& entry) {
+  kube::Pod pod = *entry.pod;
+  if (entry.status) pod.status = *entry.status;
+  if (entry.stopping_since && !pod.metadata.deletion_timestamp) {
+    const auto grace = pod.spec.termination_grace_period_seconds.value_or(30);
+    pod.metadata.deletion_timestamp = *entry.stopping_since + Seconds(grace);
+    pod.metadata.deletion_grace_period_seconds = grace;
+  }
+  return kube::encode(pod);
+}
+
+void Api::add_pods() {
+  router_.add("GET", "/healthz", [](Exchange& x) -> Awaitable<void> {
+    std::string text = "ok";
+    co_await x.response.send(200, kText, std::move(text));
+  });
+  router_.add("GET", "/pods", [this](Exchange& x) { return x.request.flag("watch") ? watch_pods(x) : get_pods(x); });
+}
+
+Awaitable<void> Api::get_pods(Exchange& x) {
+  // Pod by pod, so that the tree of one pod and the text are all the memory it takes.
+  std::string text = R"({"apiVersion":"v1","items":[)";
+  bool first = true;
+  for (const auto& entry : data_.pods()) {
+    if (!first) text += ',';
+    first = false;
+    text += pod_json(entry).dump();
+  }
+  text += R"(],"kind":"PodList","metadata":{}})";
+  co_await x.response.send(200, kJson, std::move(text));
+}
+
+Awaitable<void> Api::watch_pods(Exchange& x) {
+  using boost::asio::experimental::awaitable_operators::operator||;
+  const auto started = co_await x.response.start(200, kJson);
+  if (!started) co_return;
+  co_await (write_pod_changes(x) || x.response.client_gone());
+}
+
+Awaitable<void> Api::write_pod_changes(Exchange& x) {
+  ChangeHub::Subscription subscription(changes_, executor_);
+  std::map<std::string, Written> known;
+  for (;;) {
+    auto lines = take_changes(data_.pods(), known);
+    const auto written = co_await x.response.write(std::move(lines));
+    if (!written) co_return;
+    co_await subscription.wake().wait();
+  }
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,61 @@
+// What the node agent's HTTP API knows of the node: the seam between the handlers and the rest of the daemon.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/async.hpp"
+#include "kube/pod.hpp"
+
+namespace keelson {
+class BlockingPool;
+}
+namespace keelson::cri {
+class RuntimeService;
+}
+
+namespace keelson::agent {
+
+class PodJournal;
+
+struct PodEntry {
+  std::shared_ptr<const kube::Pod> pod;
+  std::shared_ptr<const kube::PodStatus> status;  // null: nothing is known yet
+  std::optional<SystemTime> stopping_since;       // none: the pod is wanted
+};
+
+class ServerData {
+ public:
+  virtual ~ServerData() = default;
+
+  // Pods, by namespace, then name.
+  virtual std::vector<PodEntry> pods() = 0;
+  virtual std::optional<PodEntry> find_pod(const std::string& ns, const std::string& name) = 0;
+  // Where the runtime writes the log of that container of the pod; nothing when it does not hold the container any more.
+  virtual std::optional<std::string> log_path(const std::string& pod_uid, const std::string& container_id) = 0;
+  // The pod's running sandbox, or empty.
+  virtual std::string sandbox_id(const std::string& pod_uid) = 0;
+  // What was done for the pod "namespace/name", also after its end; null when nothing is known.
+  virtual const PodJournal* journal(const std::string& key) = 0;
+  // Calls `handler` when a pod came, changed or went. Once, at the server's making.
+  virtual void on_change(std::function<void()> handler) = 0;
+
+  // {"services": [Service...], "endpointSlices": [...], "proxy": {...}}
+  virtual nlohmann::json services() = 0;
+  // [{"kind", "namespace", "name", "desired", "current", "ready", "upToDate", "succeeded", "failed", "message"}...]
+  virtual nlohmann::json workloads() = 0;
+  // [{"file", "object", "message", "severity": "error"|"warning"}...]
+  virtual nlohmann::json problems() = 0;
+  // The node: runtime, cgroups, pod network, proxy, source, counts.
+  virtual nlohmann::json status() = 0;
+
+  virtual cri::RuntimeService& runtime() = 0;
+  virtual BlockingPool& pool() = 0;
+  virtual SystemTime now() = 0;
+};
+
+}  // namespace keelson::agent
