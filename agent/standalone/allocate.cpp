@@ -101,7 +101,8 @@ class Allocator {
     if (fresh) {
       fresh_[key].node_ports[port_key(port)] = number;
     } else if (asked_for) {
-      problem(s, "spec.ports: nodePort " + std::to_string(number) + "/" + port.protocol + " is taken by Service " + it->second);
+      problem(s, "spec.ports: nodePort " + std::to_string(number) + "/" + port.protocol + " is taken by Service " +
+                     it->second);
     }
   }
 

@@ -23,8 +23,8 @@ bool names(const PersistentVolumeClaim& claim, const PersistentVolume& volume) {
   return ref && ref->name == claim.metadata.name && ref->ns == claim.metadata.ns;
 }
 
-// Why the volume does not fit the claim; empty: it does. A volume that names the claim was chosen by somebody: its class
-// and labels do not matter. Nor do its labels when the claim names it.
+// Why the volume does not fit the claim; empty: it does. A volume that names the claim was chosen by somebody: its
+// class and labels do not matter. Nor do its labels when the claim names it.
 std::string misfit(const PersistentVolumeClaim& claim, const PersistentVolume& volume) {
   const bool chosen = names(claim, volume);
   if (!chosen && class_of(claim) != volume.spec.storage_class_name) {
@@ -96,7 +96,8 @@ class Binder {
       try_bind(key, claim, best->metadata.name, true);
       return;
     }
-    reasons_[key] = volumes_.empty() ? "the folder has no PersistentVolume" : "no PersistentVolume fits" + near_misses(claim);
+    reasons_[key] =
+        volumes_.empty() ? "the folder has no PersistentVolume" : "no PersistentVolume fits" + near_misses(claim);
   }
 
   bool try_bind(const std::string& key, const PersistentVolumeClaim& claim, const std::string& name, bool explain) {
@@ -174,7 +175,8 @@ class Binder {
 
 }  // namespace
 
-Bindings bind_claims(const kube::ObjectMap<PersistentVolumeClaim>& claims, const kube::ObjectMap<PersistentVolume>& volumes,
+Bindings bind_claims(const kube::ObjectMap<PersistentVolumeClaim>& claims,
+                     const kube::ObjectMap<PersistentVolume>& volumes,
                      const std::map<std::string, std::string>& previous) {
   return Binder(claims, volumes, previous).run();
 }

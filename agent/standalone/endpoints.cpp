@@ -33,7 +33,8 @@ kube::Endpoint endpoint_of(const kube::Service& service, const ExistingPod& p, c
   out.conditions.terminating = p.stopping;
   out.conditions.ready = service.spec.publish_not_ready_addresses || (ready && !p.stopping);
   out.node_name = node_name;
-  if (!p.pod->spec.hostname.empty() && p.pod->spec.subdomain == service.metadata.name) out.hostname = p.pod->spec.hostname;
+  if (!p.pod->spec.hostname.empty() && p.pod->spec.subdomain == service.metadata.name)
+    out.hostname = p.pod->spec.hostname;
   auto& ref = out.target_ref.emplace();
   ref.kind = kube::Pod::kKind;
   ref.ns = p.pod->metadata.ns;

@@ -1,5 +1,5 @@
-// EndpointSlices of Services, from the pods of this node and their statuses, as the EndpointSlice controller makes them.
-// Pure.
+// EndpointSlices of Services, from the pods of this node and their statuses, as the EndpointSlice controller makes
+// them. Pure.
 #pragma once
 
 #include <memory>

@@ -5,8 +5,8 @@
 namespace keelson::agent {
 namespace {
 
-constexpr Milliseconds kSettle{15};          // files are often written several at a time
-constexpr Seconds kLookForFolder{5};         // when not even the parent can be watched
+constexpr Milliseconds kSettle{15};   // files are often written several at a time
+constexpr Seconds kLookForFolder{5};  // when not even the parent can be watched
 
 }  // namespace
 

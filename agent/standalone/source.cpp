@@ -67,7 +67,8 @@ Awaitable<void> ManifestSource::run() {
     co_await save_state();
     std::optional<SteadyTime> deadline;
     if (next_) {
-      deadline = clock_.steady_now() + std::chrono::duration_cast<SteadyTime::duration>(std::max(*next_ - clock_.now(), Nanoseconds(0)));
+      deadline = clock_.steady_now() +
+                 std::chrono::duration_cast<SteadyTime::duration>(std::max(*next_ - clock_.now(), Nanoseconds(0)));
     }
     co_await wake_.wait_until(deadline);
     if (!folder_changed_) co_await sleep_for(kGather);
@@ -111,7 +112,8 @@ void ManifestSource::recompute() {
   auto expansion = expand(set_, existing, options_.node_name, clock_.now(), jobs_);
   auto claims = set_.claims;
   for (const auto& claim : expansion.claims) claims.emplace(kube::object_key(claim->metadata), claim);
-  for (const auto& claim : retained_claims(set_, bindings_.bound)) claims.emplace(kube::object_key(claim->metadata), claim);
+  for (const auto& claim : retained_claims(set_, bindings_.bound))
+    claims.emplace(kube::object_key(claim->metadata), claim);
   bindings_ = bind_claims(claims, set_.volumes, bindings_.bound);
 
   auto allocated = allocate_services(set_.services, table_, options_.service_cidr);
@@ -225,8 +227,9 @@ void ManifestSource::load_state() {
   const auto text = read_file(state_file(options_));
   if (!text) return;
   const auto json = nlohmann::json::parse(*text, nullptr, false);
-  const auto table = json.is_object() && json.contains("services") ? decode_table(json["services"].dump())
-                                                                   : Result<ServiceTable>(make_error(Errc::invalid_argument, "no services"));
+  const auto table = json.is_object() && json.contains("services")
+                         ? decode_table(json["services"].dump())
+                         : Result<ServiceTable>(make_error(Errc::invalid_argument, "no services"));
   if (!table) {
     log_warn("standalone state not readable; addresses are given out anew", {{"error", table.error()}});
     return;

@@ -1,5 +1,6 @@
-// The manifest folder as a source of desired state: beside the API server, nothing more. It reads the folder, makes of it
-// what controllers would (workloads.hpp, binding.hpp, allocate.hpp, endpoints.hpp: all pure), and passes on differences.
+// The manifest folder as a source of desired state: beside the API server, nothing more. It reads the folder, makes of
+// it what controllers would (workloads.hpp, binding.hpp, allocate.hpp, endpoints.hpp: all pure), and passes on
+// differences.
 //   folder, pod statuses -> recompute -> PodManager (pods), on_services, on_slices
 // Lives on the loop's thread. Wakes only when the folder or a pod's status changed, or a workload's time has come.
 #pragma once
@@ -32,8 +33,9 @@ class ManifestSource final : public ObjectSource {
   using SliceList = std::vector<std::shared_ptr<const kube::EndpointSlice>>;
 
   // The callbacks get the whole list each time it changed, also once at the start.
-  ManifestSource(Executor executor, BlockingPool& pool, const Clock& clock, PodManager& pods, ManifestSourceOptions options,
-                 std::function<void(const ServiceList&)> on_services, std::function<void(const SliceList&)> on_slices);
+  ManifestSource(Executor executor, BlockingPool& pool, const Clock& clock, PodManager& pods,
+                 ManifestSourceOptions options, std::function<void(const ServiceList&)> on_services,
+                 std::function<void(const SliceList&)> on_slices);
 
   // Until cancelled.
   Awaitable<void> run();

@@ -20,7 +20,8 @@ struct Limits {
 
 Limits limits_of(const kube::DeploymentSpec& spec, int replicas) {
   const auto rolling = spec.strategy.rolling_update.value_or(kube::RollingUpdate{});
-  Limits out{resolve(rolling.max_surge, replicas, true), std::min(resolve(rolling.max_unavailable, replicas, false), replicas)};
+  Limits out{resolve(rolling.max_surge, replicas, true),
+             std::min(resolve(rolling.max_unavailable, replicas, false), replicas)};
   if (out.surge == 0 && out.unavailable == 0) out.unavailable = 1;
   return out;
 }
@@ -53,7 +54,11 @@ class Rollout {
       ctx_.out.pods.push_back(p->pod);
     }
     want_replicas(ctx_,
-                  {owner_, d_.spec.pod_template, owner_.name + "-" + hash_, hash_, {{kTemplateHash, hash_}},
+                  {owner_,
+                   d_.spec.pod_template,
+                   owner_.name + "-" + hash_,
+                   hash_,
+                   {{kTemplateHash, hash_}},
                    d_.spec.min_ready_seconds},
                   fresh_, wanted, status);
     if (d_.spec.paused) {
@@ -110,7 +115,8 @@ class Rollout {
 };
 
 const ExistingPod* find_named(const std::vector<const ExistingPod*>& pods, const std::string& name) {
-  const auto it = std::find_if(pods.begin(), pods.end(), [&](const auto* p) { return !p->stopping && p->pod->metadata.name == name; });
+  const auto it = std::find_if(pods.begin(), pods.end(),
+                               [&](const auto* p) { return !p->stopping && p->pod->metadata.name == name; });
   return it == pods.end() ? nullptr : *it;
 }
 
@@ -137,7 +143,9 @@ bool node_fits(const kube::PodSpec& spec, const std::string& node_name) {
 
 }  // namespace
 
-void expand_deployment(const ExpandContext& context, const kube::Deployment& deployment) { Rollout(context, deployment).run(); }
+void expand_deployment(const ExpandContext& context, const kube::Deployment& deployment) {
+  Rollout(context, deployment).run();
+}
 
 // A changed template of a ReplicaSet is for the pods to come; those that are there stay.
 void expand_replica_set(const ExpandContext& context, const kube::ReplicaSet& set) {
@@ -146,8 +154,8 @@ void expand_replica_set(const ExpandContext& context, const kube::ReplicaSet& se
   std::erase_if(pods, [&](const auto* p) { return p->stopping || spent(context, *p); });
   const int replicas = set.spec.replicas.value_or(1);
   WorkloadStatus status{"ReplicaSet", owner.ns, owner.name, replicas};
-  want_replicas(context, {owner, set.spec.pod_template, owner.name, "", {}, set.spec.min_ready_seconds}, std::move(pods),
-                replicas, status);
+  want_replicas(context, {owner, set.spec.pod_template, owner.name, "", {}, set.spec.min_ready_seconds},
+                std::move(pods), replicas, status);
   status.up_to_date = status.current;
   context.out.workloads.push_back(std::move(status));
 }

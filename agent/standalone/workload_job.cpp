@@ -1,5 +1,5 @@
-// Job: pods that run to their end. Its pods stay after that, for their logs and as the Job's memory, until the Job leaves
-// the folder. After upstream's pkg/controller/job.
+// Job: pods that run to their end. Its pods stay after that, for their logs and as the Job's memory, until the Job
+// leaves the folder. After upstream's pkg/controller/job.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -42,7 +42,8 @@ class JobRun {
   JobRun(const ExpandContext& context, const kube::Job& job)
       : ctx_(context),
         job_(job),
-        owner_(make_owner("batch/v1", "Job", job.metadata, template_hash(job.spec.pod_template) + completions_text(job))),
+        owner_(
+            make_owner("batch/v1", "Job", job.metadata, template_hash(job.spec.pod_template) + completions_text(job))),
         indexed_(job.spec.completion_mode == "Indexed"),
         suspended_(job.spec.suspend.value_or(false)),
         parallelism_(job.spec.parallelism.value_or(1)) {
@@ -105,9 +106,7 @@ class JobRun {
     return out;
   }
 
-  [[nodiscard]] int done() const {
-    return static_cast<int>(indexed_ ? succeeded_indexes().size() : succeeded_.size());
-  }
+  [[nodiscard]] int done() const { return static_cast<int>(indexed_ ? succeeded_indexes().size() : succeeded_.size()); }
 
   // Without completions the pods share a work queue: the first success says that it is empty, and the Job is complete
   // when the others ended too.
@@ -221,8 +220,10 @@ class JobRun {
     const int attempt = attempts_++;
     const auto suffix = stable_suffix(owner_.uid + std::to_string(attempt));
     const auto name = owner_.name + (index >= 0 ? "-" + std::to_string(index) : "") + "-" + suffix;
-    kube::StringMap labels = {{"batch.kubernetes.io/job-name", owner_.name}, {"job-name", owner_.name},
-                              {"batch.kubernetes.io/controller-uid", owner_.uid}, {"controller-uid", owner_.uid}};
+    kube::StringMap labels = {{"batch.kubernetes.io/job-name", owner_.name},
+                              {"job-name", owner_.name},
+                              {"batch.kubernetes.io/controller-uid", owner_.uid},
+                              {"controller-uid", owner_.uid}};
     if (index >= 0) labels[kIndex] = std::to_string(index);
     auto pod = pod_from_template(ctx_, owner_, job_.spec.pod_template, name, std::to_string(attempt), labels);
     pod->metadata.annotations[kAttempt] = std::to_string(attempt);

@@ -98,9 +98,9 @@ class Ordinals {
     }
   }
 
-  // The pod to replace by one of the new template, or -1: one at a time, from the highest ordinal down to the partition,
-  // the next when all are available. A pod that is broken does not hold its own replacement back (upstream leaves it to
-  // people to delete it), but as long as a new one is not available nothing is replaced.
+  // The pod to replace by one of the new template, or -1: one at a time, from the highest ordinal down to the
+  // partition, the next when all are available. A pod that is broken does not hold its own replacement back (upstream
+  // leaves it to people to delete it), but as long as a new one is not available nothing is replaced.
   [[nodiscard]] int next_to_update() const {
     if (set_.spec.update_strategy.type == "OnDelete" || (ordered_ && has_surplus())) return -1;
     const auto& rolling = set_.spec.update_strategy.rolling_update;
@@ -143,7 +143,8 @@ class Ordinals {
   // The pods below it that leave too must be ready, unless it is broken itself.
   [[nodiscard]] bool is_first_to_go(std::map<int, std::vector<const ExistingPod*>>::const_reverse_iterator it) const {
     if (!is_available(running(it->first))) return true;
-    return std::all_of(std::next(it), pods_.rend(), [&](const auto& entry) { return is_available(running(entry.first)); });
+    return std::all_of(std::next(it), pods_.rend(),
+                       [&](const auto& entry) { return is_available(running(entry.first)); });
   }
 
   // Also those of pods that still stop.

@@ -1,5 +1,5 @@
-// What the controllers of a cluster would make of the folder's workloads, on one node and as a pure function: which pods
-// there should be now, given those that are there. Each call moves a rollout or a Job by the steps that its pods'
+// What the controllers of a cluster would make of the folder's workloads, on one node and as a pure function: which
+// pods there should be now, given those that are there. Each call moves a rollout or a Job by the steps that its pods'
 // statuses allow; call again when a status changed.
 #pragma once
 
@@ -45,7 +45,7 @@ using JobRecords = std::map<std::string, JobRecord>;  // by the Job's UID
 [[nodiscard]] JobRecords decode_jobs(const std::string& text);
 
 struct Expansion {
-  std::vector<std::shared_ptr<const kube::Pod>> pods;                     // wanted; those that exist are passed through
+  std::vector<std::shared_ptr<const kube::Pod>> pods;  // wanted; those that exist are passed through
   std::vector<std::shared_ptr<const kube::PersistentVolumeClaim>> claims;  // of volumeClaimTemplates
   std::vector<WorkloadStatus> workloads;
   std::vector<SourceProblem> problems;

@@ -79,8 +79,9 @@ TEST_CASE("a Service keeps what it has", "[allocate]") {
     CHECK(allocate(service("aa", "type: NodePort") + service("mm", "type: NodePort"), a.table).table == a.table);
   }
   SECTION("until somebody asks for it by number") {
-    const auto a = allocate(service("aa", "type: NodePort, clusterIP: " + ip, "nodePort: 30000") + service("mm", "type: NodePort"),
-                            first.table);
+    const auto a =
+        allocate(service("aa", "type: NodePort, clusterIP: " + ip, "nodePort: 30000") + service("mm", "type: NodePort"),
+                 first.table);
     CHECK(a.problems.empty());
     CHECK(spec_of(a, "aa").cluster_ip == ip);
     CHECK(spec_of(a, "aa").ports[0].node_port == 30000);
@@ -121,7 +122,8 @@ TEST_CASE("the same number twice is a problem of the second", "[allocate]") {
 
 TEST_CASE("node ports are apart by protocol, and several of one Service differ", "[allocate]") {
   const auto a = allocate(
-      "apiVersion: v1\nkind: Service\nmetadata: {name: dns}\nspec: {type: NodePort, ports: [{name: a, port: 53, protocol: "
+      "apiVersion: v1\nkind: Service\nmetadata: {name: dns}\nspec: {type: NodePort, ports: [{name: a, port: 53, "
+      "protocol: "
       "UDP}, {name: b, port: 53, protocol: TCP}, {name: c, port: 54}]}\n");
   const auto& ports = spec_of(a, "dns").ports;
   CHECK(ports[0].node_port == 30000);
@@ -144,7 +146,8 @@ TEST_CASE("a range can be used up", "[allocate]") {
 }
 
 TEST_CASE("ranges and tables that cannot be read are errors", "[allocate]") {
-  for (const char* cidr : {"", "10.96.0.0", "10.96.0.0/7", "10.96.0.0/31", "10.96.0.0/", "10.96.0/16", "fd00::/108", "x/16"}) {
+  for (const char* cidr :
+       {"", "10.96.0.0", "10.96.0.0/7", "10.96.0.0/31", "10.96.0.0/", "10.96.0/16", "fd00::/108", "x/16"}) {
     INFO(cidr);
     const auto out = allocate_services({}, {}, cidr);
     REQUIRE_FALSE(out.has_value());

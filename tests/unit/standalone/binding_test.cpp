@@ -60,19 +60,21 @@ TEST_CASE("which volume a claim gets, and why none", "[binding]") {
       {"the smallest that fits", pv("a", "5Gi") + pv("b", "1Gi") + pv("c", "2Gi") + pvc("data", "2Gi"), "c", ""},
       {"no volumes at all", pvc("data", "1Gi"), nullptr, "the folder has no PersistentVolume"},
       {"too small", pv("a", "1Gi") + pvc("data", "2Gi"), nullptr, "a: capacity 1Gi is less than 2Gi"},
-      {"another class", pv("a", "1Gi", "storageClassName: fast") + pvc("data", "1Gi", "storageClassName: slow"), nullptr,
-       "a: storageClassName \"fast\" is not \"slow\""},
+      {"another class", pv("a", "1Gi", "storageClassName: fast") + pvc("data", "1Gi", "storageClassName: slow"),
+       nullptr, "a: storageClassName \"fast\" is not \"slow\""},
       {"no class is not any class", pv("a", "1Gi", "storageClassName: fast") + pvc("data", "1Gi"), nullptr,
        "storageClassName \"fast\" is not \"\""},
-      {"the class", pv("a", "1Gi") + pv("b", "9Gi", "storageClassName: fast") + pvc("data", "1Gi", "storageClassName: fast"),
-       "b", ""},
+      {"the class",
+       pv("a", "1Gi") + pv("b", "9Gi", "storageClassName: fast") + pvc("data", "1Gi", "storageClassName: fast"), "b",
+       ""},
       {"an access mode is missing", pv("a", "1Gi", "accessModes: [ReadOnlyMany]") + pvc("data", "1Gi"), nullptr,
        "a: it has no access mode ReadWriteOnce"},
       {"volumeMode", pv("a", "1Gi") + pvc("data", "1Gi", "volumeMode: Block"), nullptr, "a: volumeMode is Filesystem"},
-      {"a selector", pv("a", "1Gi") + pv("b", "2Gi", "", "disk: ssd") + pvc("data", "1Gi", "selector: {matchLabels: {disk: ssd}}"),
+      {"a selector",
+       pv("a", "1Gi") + pv("b", "2Gi", "", "disk: ssd") + pvc("data", "1Gi", "selector: {matchLabels: {disk: ssd}}"),
        "b", ""},
-      {"a selector that nothing meets", pv("a", "1Gi") + pvc("data", "1Gi", "selector: {matchLabels: {disk: ssd}}"), nullptr,
-       "a: the claim's selector does not match its labels"},
+      {"a selector that nothing meets", pv("a", "1Gi") + pvc("data", "1Gi", "selector: {matchLabels: {disk: ssd}}"),
+       nullptr, "a: the claim's selector does not match its labels"},
       {"the one it names", pv("a", "1Gi") + pv("b", "9Gi") + pvc("data", "1Gi", "volumeName: b"), "b", ""},
       {"the one it names does not fit", pv("a", "9Gi") + pv("b", "1Gi") + pvc("data", "2Gi", "volumeName: b"), nullptr,
        "PersistentVolume b: capacity 1Gi is less than 2Gi"},
@@ -85,8 +87,8 @@ TEST_CASE("which volume a claim gets, and why none", "[binding]") {
       {"the one that names it is too small",
        pv("a", "1Gi", "claimRef: {namespace: default, name: data}") + pvc("data", "2Gi"), nullptr,
        "a: capacity 1Gi is less than 2Gi"},
-      {"reserved for another", pv("a", "1Gi", "claimRef: {namespace: default, name: other}") + pvc("data", "1Gi"), nullptr,
-       "a: reserved for another claim"},
+      {"reserved for another", pv("a", "1Gi", "claimRef: {namespace: default, name: other}") + pvc("data", "1Gi"),
+       nullptr, "a: reserved for another claim"},
       {"named, but reserved for another",
        pv("a", "1Gi", "claimRef: {namespace: other, name: data}") + pvc("data", "1Gi", "volumeName: a"), nullptr,
        "PersistentVolume a is reserved for another claim"},
@@ -114,7 +116,8 @@ TEST_CASE("each volume has one claim", "[binding]") {
   const auto b = bind_all(pv("a", "1Gi") + pv("b", "1Gi") + pvc("c1", "1Gi") + pvc("c2", "1Gi") + pvc("c3", "1Gi"));
   CHECK(b.bound == Bound{{"default/c1", "a"}, {"default/c2", "b"}});
   REQUIRE(b.problems.size() == 1);
-  CHECK(b.problems[0].message == "PVC is not bound: no PersistentVolume fits: a: bound to default/c1; b: bound to default/c2");
+  CHECK(b.problems[0].message ==
+        "PVC is not bound: no PersistentVolume fits: a: bound to default/c1; b: bound to default/c2");
 }
 
 TEST_CASE("a claim keeps its volume", "[binding]") {
@@ -132,8 +135,10 @@ TEST_CASE("a claim keeps its volume", "[binding]") {
     CHECK(bind_all(pv("big", "9Gi") + pv("small", "1Gi") + pvc("data", "1Gi", "volumeName: small"), previous).bound ==
           Bound{{"default/data", "small"}});
     CHECK(bind_all(pv("small", "1Gi") + pvc("data", "1Gi"), previous).bound == Bound{{"default/data", "small"}});
-    CHECK(bind_all(pv("big", "9Gi", "claimRef: {namespace: default, name: x}") + pv("small", "1Gi") + pvc("data", "1Gi"), previous)
-              .bound == Bound{{"default/data", "small"}});
+    CHECK(
+        bind_all(pv("big", "9Gi", "claimRef: {namespace: default, name: x}") + pv("small", "1Gi") + pvc("data", "1Gi"),
+                 previous)
+            .bound == Bound{{"default/data", "small"}});
   }
   SECTION("until it leaves the folder") {
     CHECK(bind_all(pv("big", "9Gi") + pvc("other", "1Gi"), previous).bound == Bound{{"default/other", "big"}});

@@ -242,7 +242,9 @@ TEST_CASE("a paused Deployment scales but does not roll over", "[deployment]") {
 
 TEST_CASE("scaling keeps the pods that serve", "[deployment]") {
   const auto kind = GENERATE(as<std::string>(), "Deployment", "ReplicaSet");
-  const auto manifest = [&](int n) { return workload(kind, "web", "app:1", "  replicas: " + std::to_string(n) + "\n"); };
+  const auto manifest = [&](int n) {
+    return workload(kind, "web", "app:1", "  replicas: " + std::to_string(n) + "\n");
+  };
   FakeNode node;
   node.apply(manifest(5));
   node.settle();

@@ -13,8 +13,8 @@ struct PodOptions {
 };
 
 ExistingPod pod(const PodOptions& o) {
-  const auto set = load("apiVersion: v1\nkind: Pod\nmetadata: {name: " + o.name + ", namespace: " + o.ns + ", labels: {" +
-                        o.labels + "}}\nspec: {" + (o.spec.empty() ? "" : o.spec + ", ") +
+  const auto set = load("apiVersion: v1\nkind: Pod\nmetadata: {name: " + o.name + ", namespace: " + o.ns +
+                        ", labels: {" + o.labels + "}}\nspec: {" + (o.spec.empty() ? "" : o.spec + ", ") +
                         (o.spec.find(" containers:") == std::string::npos && !o.spec.starts_with("containers:")
                              ? "containers: [{name: c, image: i, ports: [{name: http, containerPort: 8080}]}]"
                              : "terminationGracePeriodSeconds: 1") +
@@ -29,8 +29,8 @@ ExistingPod pod(const PodOptions& o) {
 using Slices = std::vector<std::shared_ptr<const kube::EndpointSlice>>;
 
 Slices slices(const std::string& spec, const std::vector<ExistingPod>& pods, const std::string& other = "") {
-  const auto set =
-      load("apiVersion: v1\nkind: Service\nmetadata: {name: web, labels: {team: a}}\nspec: {" + spec + "}\n---\n" + other);
+  const auto set = load("apiVersion: v1\nkind: Service\nmetadata: {name: web, labels: {team: a}}\nspec: {" + spec +
+                        "}\n---\n" + other);
   std::vector<std::shared_ptr<const kube::Service>> services;
   for (const auto& [key, s] : set.services) services.push_back(s);
   return make_slices(services, pods, set.slices, "node1");
@@ -99,7 +99,8 @@ TEST_CASE("the conditions of an endpoint", "[endpoints]") {
 TEST_CASE("pods that are no endpoints", "[endpoints]") {
   CHECK(slices(kSelect, {}).empty());
   CHECK(slices(kSelect, {pod({.ip = ""})}).empty());
-  CHECK(slices(kSelect, {pod({.ready = false, .phase = "Succeeded"}), pod({.ready = false, .phase = "Failed"})}).empty());
+  CHECK(
+      slices(kSelect, {pod({.ready = false, .phase = "Succeeded"}), pod({.ready = false, .phase = "Failed"})}).empty());
   auto unknown = pod({});
   unknown.status = nullptr;
   CHECK(slices(kSelect, {unknown}).empty());
@@ -116,15 +117,20 @@ TEST_CASE("where ports lead to", "[endpoints]") {
       {"{port: 80, targetPort: http}", "", {8080}},
       {"{port: 80, targetPort: nope}", "", {}},
       {"{port: 80, targetPort: http, protocol: UDP}", "", {}},
-      {"{name: a, port: 80, targetPort: http}, {name: b, port: 81, targetPort: nope}, {name: c, port: 82}", "", {8080, 82}},
-      {"{port: 80, targetPort: m}", "containers: [{name: a, image: i}, {name: b, image: i, ports: [{name: m, containerPort: 9}]}]",
+      {"{name: a, port: 80, targetPort: http}, {name: b, port: 81, targetPort: nope}, {name: c, port: 82}",
+       "",
+       {8080, 82}},
+      {"{port: 80, targetPort: m}",
+       "containers: [{name: a, image: i}, {name: b, image: i, ports: [{name: m, containerPort: 9}]}]",
        {9}},
       {"{port: 80, targetPort: m}",
-       "initContainers: [{name: b, image: i, restartPolicy: Always, ports: [{name: m, containerPort: 9}]}], containers: "
+       "initContainers: [{name: b, image: i, restartPolicy: Always, ports: [{name: m, containerPort: 9}]}], "
+       "containers: "
        "[{name: a, image: i}]",
        {9}},
       {"{port: 80, targetPort: m}",
-       "initContainers: [{name: b, image: i, ports: [{name: m, containerPort: 9}]}], containers: [{name: a, image: i}]", {}},
+       "initContainers: [{name: b, image: i, ports: [{name: m, containerPort: 9}]}], containers: [{name: a, image: i}]",
+       {}},
   }));
   INFO(row.ports << " | " << row.pod);
   const auto all = slices(std::string("selector: {app: web}, ports: [") + row.ports + "]", {pod({.spec = row.pod})});
@@ -163,7 +169,8 @@ TEST_CASE("address families", "[endpoints]") {
   const auto dual = pod({.second_ip = "fd00::1"});
   const auto types = [&](const std::string& spec) {
     std::string out;
-    for (const auto& s : slices(spec + kSelect, {dual})) out += s->address_type + " " + s->endpoints.at(0).addresses.at(0) + ";";
+    for (const auto& s : slices(spec + kSelect, {dual}))
+      out += s->address_type + " " + s->endpoints.at(0).addresses.at(0) + ";";
     return out;
   };
   CHECK(types("clusterIP: 10.96.0.10, ") == "IPv4 10.0.0.1;");
@@ -174,13 +181,15 @@ TEST_CASE("address families", "[endpoints]") {
 }
 
 TEST_CASE("pods on the host's network are endpoints by the node's address", "[endpoints]") {
-  const auto all = slices(kSelect, {pod({.ip = "192.168.1.5", .spec = "hostNetwork: true, containers: [{name: c, image: i}]"})});
+  const auto all =
+      slices(kSelect, {pod({.ip = "192.168.1.5", .spec = "hostNetwork: true, containers: [{name: c, image: i}]"})});
   CHECK(only(all).endpoints.at(0).addresses.at(0) == "192.168.1.5");
 }
 
 TEST_CASE("Services without a selector have the slices of the folder", "[endpoints]") {
   const std::string given =
-      "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web-x, labels: {kubernetes.io/service-name: "
+      "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web-x, labels: "
+      "{kubernetes.io/service-name: "
       "web}}\naddressType: IPv4\nports: [{port: 5432}]\nendpoints: [{addresses: [10.9.9.9]}]\n";
   const auto all = slices("ports: [{port: 80}]", {pod({})}, given);
   CHECK(only(all).metadata.name == "web-x");

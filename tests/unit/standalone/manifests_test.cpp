@@ -26,23 +26,30 @@ TEST_CASE("which entries of the folder are manifests", "[manifests]") {
 }
 
 TEST_CASE("every kind finds its place", "[manifests]") {
-  const std::string tail = "\nspec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: "
-                           "{containers: [{name: c, image: i}]}}}\n---\n";
-  const auto set = load_manifests({{"all.yaml",
-      "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: c, image: i}]}\n---\n"
-      "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}" + tail +
-      "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: x}" + tail +
-      "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: x}" + tail +
-      "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: x}" + tail +
-      "apiVersion: batch/v1\nkind: Job\nmetadata: {name: x}\nspec: {template: {spec: {restartPolicy: Never, containers: "
-      "[{name: c, image: i}]}}}\n---\n"
-      "apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 80}]}\n---\n"
-      "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: x}\naddressType: IPv4\nendpoints: []\n---\n"
-      "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {a: b}\n---\n"
-      "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: x}\nspec: {capacity: {storage: 1Gi}, accessModes: "
-      "[ReadWriteOnce], hostPath: {path: /x}}\n---\n"
-      "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: x}\nspec: {accessModes: [ReadWriteOnce], resources: "
-      "{requests: {storage: 1Gi}}}\n---\n" + config_map("one")}});
+  const std::string tail =
+      "\nspec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: "
+      "{containers: [{name: c, image: i}]}}}\n---\n";
+  const auto set = load_manifests(
+      {{"all.yaml",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: c, image: i}]}\n---\n"
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}" +
+            tail + "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: x}" + tail +
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: x}" + tail +
+            "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: x}" + tail +
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {name: x}\nspec: {template: {spec: {restartPolicy: Never, "
+            "containers: "
+            "[{name: c, image: i}]}}}\n---\n"
+            "apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 80}]}\n---\n"
+            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: x}\naddressType: IPv4\nendpoints: "
+            "[]\n---\n"
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {a: b}\n---\n"
+            "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: x}\nspec: {capacity: {storage: 1Gi}, "
+            "accessModes: "
+            "[ReadWriteOnce], hostPath: {path: /x}}\n---\n"
+            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: x}\nspec: {accessModes: [ReadWriteOnce], "
+            "resources: "
+            "{requests: {storage: 1Gi}}}\n---\n" +
+            config_map("one")}});
   for (const auto& p : set.problems) UNSCOPED_INFO(p.object << ": " << p.message);
   CHECK(set.problems.empty());
   CHECK(set.warnings.empty());
@@ -60,8 +67,8 @@ TEST_CASE("every kind finds its place", "[manifests]") {
   CHECK(set.claims.count("default/x") == 1);
   CHECK(set.files.size() == 12);
   CHECK(set.files.at("Pod default/x") == "all.yaml");
-  CHECK(set.secrets.at("default/x")->data.at("a") == "b");          // stringData became data
-  CHECK(set.deployments.at("default/x")->spec.replicas == 1);       // with defaults
+  CHECK(set.secrets.at("default/x")->data.at("a") == "b");     // stringData became data
+  CHECK(set.deployments.at("default/x")->spec.replicas == 1);  // with defaults
   CHECK_FALSE(set.pods.at("default/x")->metadata.uid.empty());
 }
 
@@ -75,14 +82,16 @@ TEST_CASE("of two objects of one name the first counts", "[manifests]") {
   CHECK(set.problems[1].file == "b.yaml");
   CHECK(set.problems[1].object == "ConfigMap default/one");
   CHECK(set.problems[1].message == "metadata.name: duplicate: a.yaml has a ConfigMap default/one already");
-  CHECK(load_manifests({{"a.yaml", config_map("one")}, {"b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one, "
-                                                                  "namespace: other}\n"}})
+  CHECK(load_manifests({{"a.yaml", config_map("one")},
+                        {"b.yaml",
+                         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one, "
+                         "namespace: other}\n"}})
             .problems.empty());
 }
 
 TEST_CASE("a broken document does not hide the others", "[manifests]") {
-  const auto set = load_manifests({{"a.yaml", config_map("one") + "---\nkind: [\n---\n" + config_map("two")},
-                                   {"b.yaml", config_map("three")}});
+  const auto set = load_manifests(
+      {{"a.yaml", config_map("one") + "---\nkind: [\n---\n" + config_map("two")}, {"b.yaml", config_map("three")}});
   CHECK(set.config_maps.size() == 3);
   const auto& problem = only_problem(set);
   CHECK(problem.file == "a.yaml");
@@ -97,12 +106,13 @@ TEST_CASE("a bad object tells file, object, field and reason", "[manifests]") {
   const auto row = GENERATE(values<Row>({
       {"apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: c}]}\n", "Pod default/web",
        "spec.containers[0].image"},
-      {"apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: c, image: 5}]}\n",
-       "Pod web", "spec.containers[0].image"},
+      {"apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: c, image: 5}]}\n", "Pod web",
+       "spec.containers[0].image"},
       {"apiVersion: v1\nkind: Pod\nmetadata: {name: Web}\nspec: {containers: [{name: c, image: i}]}\n",
        "Pod default/Web", "metadata.name"},
       {"apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}\n", "Ingress", "Ingress"},
-      {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {selector: {matchLabels: {a: b}}, template: "
+      {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {selector: {matchLabels: {a: b}}, "
+       "template: "
        "{metadata: {labels: {a: c}}, spec: {containers: [{name: c, image: i}]}}}\n",
        "Deployment default/web", "spec.template.metadata.labels"},
   }));
@@ -117,8 +127,9 @@ TEST_CASE("a bad object tells file, object, field and reason", "[manifests]") {
 }
 
 TEST_CASE("fields that nothing reads are warnings", "[manifests]") {
-  const auto set = load_manifests({{"a.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: "
-                                              "c, image: i, imagePolicy: x}]}\n"}});
+  const auto set = load_manifests({{"a.yaml",
+                                    "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: "
+                                    "c, image: i, imagePolicy: x}]}\n"}});
   CHECK(set.problems.empty());
   CHECK(set.pods.size() == 1);
   REQUIRE(set.warnings.size() == 1);

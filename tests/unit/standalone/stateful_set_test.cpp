@@ -9,7 +9,8 @@ namespace {
 using Names = std::set<std::string>;
 
 std::string stateful(const std::string& image, int replicas, const std::string& more = "") {
-  return workload("StatefulSet", "db", image, "  serviceName: db\n  replicas: " + std::to_string(replicas) + "\n" + more);
+  return workload("StatefulSet", "db", image,
+                  "  serviceName: db\n  replicas: " + std::to_string(replicas) + "\n" + more);
 }
 
 const std::string kParallel = "  podManagementPolicy: Parallel\n";
@@ -139,9 +140,9 @@ TEST_CASE("scaling down takes the highest first, one at a time", "[statefulset]"
 }
 
 TEST_CASE("claims of a set that was scaled down keep their volumes", "[statefulset]") {
-  const std::map<std::string, std::string> bound = {{"default/data-db-0", "pv0"},    {"default/data-db-1", "pv1"},
-                                                    {"default/data-db-12", "pv12"},  {"default/data-db-x", "pv2"},
-                                                    {"default/data-db-01", "pv3"},   {"default/other-db-1", "pv4"},
+  const std::map<std::string, std::string> bound = {{"default/data-db-0", "pv0"},   {"default/data-db-1", "pv1"},
+                                                    {"default/data-db-12", "pv12"}, {"default/data-db-x", "pv2"},
+                                                    {"default/data-db-01", "pv3"},  {"default/other-db-1", "pv4"},
                                                     {"other/data-db-1", "pv5"}};
   const auto retained = [&](const std::string& more) {
     Names out;
