@@ -206,6 +206,8 @@ Awaitable<AddOutcome> Chain::add(const NetworkConfig& network, Attachment attach
     auto added = co_await add_once(network, attachment, deadline);
     if (added) co_return AddOutcome{parse_result(*added, network.cni_version)};
     CniError error = added.error();
+    // A plugin that was busy before and is cut off by the end of the budget is still busy.
+    if (failures > 1 && std::chrono::steady_clock::now() >= deadline) error.code = code::kTryAgainLater;
     log_warn("ADD failed, rolling back", {{"network", network.name},
                                           {"container", attachment.container_id},
                                           {"try", failures},

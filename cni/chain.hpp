@@ -63,11 +63,12 @@ class Chain {
   Chain(PluginExec& exec, std::vector<std::filesystem::path> bin_dirs, ChainTiming timing = {});
 
   // ADD forward through the list. When a plugin fails, the whole list gets a DEL, so that nothing is left; code 11 is
-  // then tried again until the budget is spent. When the rollback failed, the caller owes a DEL. When cancelled, plugins
-  // are killed and operation_aborted is thrown: DEL is the caller's then, too.
+  // then tried again until the budget is spent. When the rollback failed, the caller owes a DEL. When cancelled,
+  // plugins are killed and operation_aborted is thrown: DEL is the caller's then, too.
   Awaitable<AddOutcome> add(const NetworkConfig& network, Attachment attachment);
 
-  // DEL backward. `prev_result`: the ADD's result as JSON, empty when there is none. Code 11 is tried again in the budget.
+  // DEL backward. `prev_result`: the ADD's result as JSON, empty when there is none. Code 11 is tried again in the
+  // budget.
   Awaitable<CniResult<void>> del(const NetworkConfig& network, Attachment attachment, std::string prev_result);
 
   // CHECK forward; success at once when the list disables it or is older than 0.4.0.

@@ -1,4 +1,5 @@
-// The seam to the plugin binaries: everything that runs a plugin goes through PluginExec, so a test can stand in for it.
+// The seam to the plugin binaries: everything that runs a plugin goes through PluginExec, so a test can stand in for
+// it.
 #pragma once
 
 #include <filesystem>

@@ -4,7 +4,10 @@ namespace keelson::cni {
 
 struct SharedLock::Waiter {
   Waiter(SharedLock& lock, bool wants_all)
-      : owner(lock), exclusive(wants_all), wake(lock.executor_), place(lock.waiters_.insert(lock.waiters_.end(), this)) {}
+      : owner(lock),
+        exclusive(wants_all),
+        wake(lock.executor_),
+        place(lock.waiters_.insert(lock.waiters_.end(), this)) {}
   ~Waiter() {
     if (!granted) {
       owner.waiters_.erase(place);

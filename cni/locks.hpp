@@ -1,5 +1,6 @@
 // A lock for coroutines of one thread: many sharers or one exclusive holder, served in order of arrival, except that a
-// waiting exclusive holder does not hold up sharers (GC waits for a quiet moment; pods never wait for GC to get its turn).
+// waiting exclusive holder does not hold up sharers (GC waits for a quiet moment; pods never wait for GC to get its
+// turn).
 #pragma once
 
 #include <list>

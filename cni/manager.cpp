@@ -68,6 +68,8 @@ Manager::Manager(const Executor& executor, BlockingPool& pool, PluginExec& exec,
       store_(options_.state_dir / "attachments", options_.durability),
       spool_(options_.state_dir / "spool"),
       gate_(executor),
+      reconcile_lock_(executor),
+      cleanups_(executor),
       tasks_(executor) {
   if (!options_.netns_exists) options_.netns_exists = is_netns;
 }
@@ -75,10 +77,12 @@ Manager::Manager(const Executor& executor, BlockingPool& pool, PluginExec& exec,
 Manager::~Manager() = default;
 
 Awaitable<Result<void>> Manager::start() {
-  auto opened = co_await pool_.run([store = store_, dir = options_.state_dir] { return open_state(store, dir); });
+  auto job = [store = store_, dir = options_.state_dir] { return open_state(store, dir); };
+  auto opened = co_await pool_.run(std::move(job));
   if (!opened) co_return opened.error().context("CNI state");
   state_lock_ = std::move(*opened);
-  auto loaded = co_await pool_.run([store = store_] { return store.load(); });
+  auto load = [store = store_] { return store.load(); };
+  auto loaded = co_await pool_.run(std::move(load));
   if (!loaded) co_return loaded.error().context("CNI state");
   for (const auto& record : *loaded) records_[record.id()] = summarize(record);
   co_await load_networks();
@@ -89,10 +93,12 @@ Awaitable<Result<void>> Manager::start() {
 Awaitable<void> Manager::stop() {
   const auto running = operations_;
   tasks_.cancel();
+  cleanups_.cancel();
   for (const auto& op : running) {
     op->inner.cancel();
     co_await op->inner.join();
   }
+  co_await cleanups_.join();
   co_await tasks_.join();
   state_lock_.reset();
 }
@@ -130,14 +136,16 @@ Awaitable<Manager::Guards> Manager::lock_container(std::string container_id) {
 Awaitable<Result<void>> Manager::write_record(AttachmentRecord record) {
   const RecordSummary summary = summarize(record);
   const AttachmentId id = record.id();
-  auto written = co_await pool_.run([store = store_, record = std::move(record)] { return store.put(record); });
+  auto job = [store = store_, record = std::move(record)] { return store.put(record); };
+  auto written = co_await pool_.run(std::move(job));
   if (!written) co_return written.error().context("attachment store");
   records_[id] = summary;
   co_return Result<void>();
 }
 
 Awaitable<Result<void>> Manager::erase_record(AttachmentId id) {
-  auto removed = co_await pool_.run([store = store_, id] { return store.remove(id); });
+  auto job = [store = store_, id] { return store.remove(id); };
+  auto removed = co_await pool_.run(std::move(job));
   if (!removed) co_return removed.error().context("attachment store");
   records_.erase(id);
   co_return Result<void>();
@@ -145,7 +153,8 @@ Awaitable<Result<void>> Manager::erase_record(AttachmentId id) {
 
 Awaitable<Result<std::optional<AttachmentRecord>>> Manager::read_record(AttachmentId id) {
   if (!records_.contains(id)) co_return std::optional<AttachmentRecord>();
-  auto record = co_await pool_.run([store = store_, id] { return store.get(id); });
+  auto job = [store = store_, id] { return store.get(id); };
+  auto record = co_await pool_.run(std::move(job));
   if (record && !*record) records_.erase(id);  // it was set aside
   co_return record;
 }
@@ -232,7 +241,9 @@ Awaitable<void> Manager::undo_add(std::shared_ptr<Operation> op, bool clean) {
   const AttachmentId id = op->id();
   if (clean) {
     const auto erased = co_await erase_record(id);
-    if (!erased) log_error("attachment record not removed", {{"container", id.container_id}, {"error", erased.error()}});
+    if (!erased) {
+      log_error("attachment record not removed", {{"container", id.container_id}, {"error", erased.error()}});
+    }
     remember_deleted(id);
     co_return;
   }
@@ -315,7 +326,8 @@ Awaitable<CniResult<void>> Manager::delete_unknown(Attachment attachment) {
   const AttachmentId id{attachment.container_id, attachment.ifname};
   const auto deleted = co_await chain_.del(config, std::move(attachment), std::string());
   if (!deleted) {
-    log_warn("DEL of an unknown attachment failed", {{"container", id.container_id}, {"error", deleted.error().text()}});
+    log_warn("DEL of an unknown attachment failed",
+             {{"container", id.container_id}, {"error", deleted.error().text()}});
   } else {
     remember_deleted(id);
   }

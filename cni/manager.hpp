@@ -1,5 +1,6 @@
-// The agent's pod networks: takes the operations that the runtime sends through the shim, runs the real chain, and keeps
-// the attachment store right whatever fails in between. Lives on the loop's thread; disk work goes to the BlockingPool.
+// The agent's pod networks: takes the operations that the runtime sends through the shim, runs the real chain, and
+// keeps the attachment store right whatever fails in between. Lives on the loop's thread; disk work goes to the
+// BlockingPool.
 //
 // Order of one attachment's operations: one at a time per container ID, any number of containers in parallel, GC alone.
 // Failure behaviour: every ADD that does not end well is undone by a DEL of the whole list; a DEL that fails leaves a
@@ -39,7 +40,8 @@ struct ManagerOptions {
   const Clock* clock = &system_clock();
 };
 
-// More runtimeConfig for a pod, put over what the runtime sends; `pod_uid` may be of a pod that the agent does not know.
+// More runtimeConfig for a pod, put over what the runtime sends; `pod_uid` may be of a pod that the agent does not
+// know.
 using RuntimeConfigLookup = std::function<std::optional<RuntimeConfig>(const std::string& pod_uid)>;
 
 struct NetworkStatus {
@@ -56,8 +58,9 @@ struct RecordSummary {
   std::int64_t created = 0;
 };
 
-// True when a record that no operation holds must be deleted: it is half done, or its sandbox is not among the live ones
-// and either its netns is gone or it is older than `orphan_age` (a sandbox is not listed while RunPodSandbox runs).
+// True when a record that no operation holds must be deleted: it is half done, or its sandbox is not among the live
+// ones and either its netns is gone or it is older than `orphan_age` (a sandbox is not listed while RunPodSandbox
+// runs).
 [[nodiscard]] bool decide_reconcile(const RecordSummary& record, bool live, bool netns_exists, std::int64_t now,
                                     Seconds orphan_age);
 
@@ -144,6 +147,8 @@ class Manager {
   std::optional<SteadyTime> status_good_until_;
   std::function<void()> changed_;
   std::set<std::shared_ptr<Operation>> operations_;
+  SharedLock reconcile_lock_;
+  TaskGroup cleanups_;  // of reconcile(); members, so that stop() can wait for them whoever called
   TaskGroup tasks_;
 };
 

@@ -41,16 +41,17 @@ fs::path nearest_existing(fs::path dir) {
 }
 
 // Notifies `changed` once `watcher` saw something, or its folder is gone.
-Awaitable<void> watch_one(std::shared_ptr<DirWatcher> watcher, Notifier& changed) {
+Awaitable<void> watch_one(std::shared_ptr<DirWatcher> watcher, std::shared_ptr<Notifier> changed) {
   const auto seen = co_await watcher->changed();
   if (!seen) log_debug("watch ended", {{"error", seen.error()}});
-  changed.notify();
+  changed->notify();
 }
 
 }  // namespace
 
 Awaitable<void> Manager::load_networks() {
-  ConfDir loaded = co_await pool_.run([dir = options_.conf_dir] { return load_conf_dir(dir); });
+  auto job = [dir = options_.conf_dir] { return load_conf_dir(dir); };
+  ConfDir loaded = co_await pool_.run(std::move(job));
   if (same_networks(loaded, conf_)) co_return;
   conf_ = std::move(loaded);
   status_good_until_.reset();
@@ -75,7 +76,7 @@ void Manager::log_networks() const {
 // Watches the conf dir (or where it will appear) and the networks' sub-folders; reads all again after each change.
 Awaitable<void> Manager::watch_networks() {
   for (;;) {
-    Notifier changed(executor_);
+    const auto changed = std::make_shared<Notifier>(executor_);  // watches -> us; they may outlive our frame
     TaskGroup watches(executor_);
     std::vector<fs::path> dirs = {nearest_existing(options_.conf_dir)};
     for (const auto& network : conf_.networks) dirs.push_back(options_.conf_dir / network.name);
@@ -86,7 +87,7 @@ Awaitable<void> Manager::watch_networks() {
     }
     // Changes that came before the watches stood are seen now.
     co_await load_networks();
-    co_await changed.wait();
+    co_await changed->wait();
     watches.cancel();
     co_await watches.join();
     co_await load_networks();
@@ -123,6 +124,7 @@ Awaitable<NetworkStatus> Manager::status() {
 
 Awaitable<void> Manager::reconcile(std::set<std::string> live_sandboxes) {
   const LiveSet live = std::make_shared<const std::set<std::string>>(std::move(live_sandboxes));
+  const auto alone = co_await reconcile_lock_.exclusive();
   co_await replay_tombstones();
   std::vector<AttachmentId> suspects;
   for (const auto& [id, record] : records_) {
@@ -131,9 +133,8 @@ Awaitable<void> Manager::reconcile(std::set<std::string> live_sandboxes) {
       suspects.push_back(id);
     }
   }
-  TaskGroup deletes(executor_);
-  for (const auto& id : suspects) deletes.spawn("CNI reconcile", reconcile_record(id, live));
-  co_await deletes.join();
+  for (const auto& id : suspects) cleanups_.spawn("CNI reconcile", reconcile_record(id, live));
+  co_await cleanups_.join();
   if (!collected_) co_await collect_garbage(live);
 }
 
@@ -158,14 +159,14 @@ Awaitable<void> Manager::reconcile_record(AttachmentId id, LiveSet live) {
 }
 
 Awaitable<void> Manager::replay_tombstones() {
-  auto loaded = co_await pool_.run([spool = spool_] { return spool.load(); });
+  auto job = [spool = spool_] { return spool.load(); };
+  auto loaded = co_await pool_.run(std::move(job));
   if (!loaded) {
     log_error("spool of deletes cannot be read", {{"error", loaded.error()}});
     co_return;
   }
-  TaskGroup replays(executor_);
-  for (auto& tombstone : *loaded) replays.spawn("CNI tombstone", replay_tombstone(std::move(tombstone)));
-  co_await replays.join();
+  for (auto& tombstone : *loaded) cleanups_.spawn("CNI tombstone", replay_tombstone(std::move(tombstone)));
+  co_await cleanups_.join();
 }
 
 // A DEL that the runtime was told is done. It removed the netns after that, so there is none to give to the plugins.
@@ -187,7 +188,8 @@ Awaitable<void> Manager::replay_tombstone(Tombstone tombstone) {
     co_return;
   }
   log_info("DEL taken while the agent was down is done", {{"container", id.container_id}});
-  const auto removed = co_await pool_.run([spool = spool_, id] { return spool.remove(id); });
+  auto job = [spool = spool_, id] { return spool.remove(id); };
+  const auto removed = co_await pool_.run(std::move(job));
   if (!removed) log_error("tombstone not removed", {{"container", id.container_id}, {"error", removed.error()}});
 }
 

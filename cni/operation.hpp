@@ -42,7 +42,8 @@ struct Manager::Operation {
 // Keeps the operation findable while it runs, and wakes its caller at the end however it ends.
 class Manager::Registration {
  public:
-  Registration(std::set<std::shared_ptr<Operation>>& all, std::shared_ptr<Operation> op) : all_(all), op_(std::move(op)) {
+  Registration(std::set<std::shared_ptr<Operation>>& all, std::shared_ptr<Operation> op)
+      : all_(all), op_(std::move(op)) {
     all_.insert(op_);
   }
   Registration(const Registration&) = delete;

@@ -1,5 +1,5 @@
-// Dynamic settings that a runtime gives plugins under "runtimeConfig", each only to plugins that declare the capability.
-// CNI CONVENTIONS.md "Dynamic Plugin specific fields".
+// Dynamic settings that a runtime gives plugins under "runtimeConfig", each only to plugins that declare the
+// capability. CNI CONVENTIONS.md "Dynamic Plugin specific fields".
 #pragma once
 
 #include <cstdint>

@@ -57,7 +57,12 @@ Awaitable<void> Server::stop() {
   boost::system::error_code ignored;
   acceptor_.close(ignored);
   if (auto removed = remove_file(options_.socket); !removed) log_warn("CNI socket", {{"error", removed.error()}});
+  const auto open = sessions_;
   tasks_.cancel();
+  for (const auto& session : open) {
+    session->work.cancel();
+    co_await session->work.join();
+  }
   co_await tasks_.join();
 }
 
@@ -70,11 +75,12 @@ Awaitable<void> Server::accept_loop() {
       co_await sleep_for(kAcceptPause);
       continue;
     }
-    if (!is_root(socket) || connections_ >= options_.max_connections) {
-      log_warn("CNI socket: connection refused", {{"connections", connections_}});
+    if (!is_root(socket) || sessions_.size() >= options_.max_connections) {
+      log_warn("CNI socket: connection refused", {{"connections", sessions_.size()}});
       continue;
     }
     auto session = std::make_shared<Session>(acceptor_.get_executor(), std::move(socket));
+    sessions_.insert(session);
     tasks_.spawn("CNI session", serve(std::move(session)));
   }
 }
@@ -95,31 +101,24 @@ Awaitable<Result<std::string>> read_message(Socket& socket) {
   co_return payload;
 }
 
-struct Count {
-  explicit Count(std::size_t& c) : counter(c) { ++counter; }
-  Count(const Count&) = delete;
-  Count& operator=(const Count&) = delete;
-  ~Count() { --counter; }
-  std::size_t& counter;
-};
-
 // Closes the session and ends its work, whichever way serve() is left.
 template <class Session>
 struct SessionGuard {
+  std::set<std::shared_ptr<Session>>& all;
   std::shared_ptr<Session> session;
   ~SessionGuard() {
     boost::system::error_code ignored;
     session->timer.cancel();
     session->work.cancel();
     session->socket.close(ignored);
+    all.erase(session);
   }
 };
 
 }  // namespace
 
 Awaitable<void> Server::serve(std::shared_ptr<Session> session) {
-  const Count count(connections_);
-  const SessionGuard<Session> guard{session};
+  const SessionGuard<Session> guard{sessions_, session};
   session->timer.expires_after(options_.request_timeout);
   session->timer.async_wait([session](const boost::system::error_code& ec) {
     boost::system::error_code ignored;

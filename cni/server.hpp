@@ -4,6 +4,8 @@
 
 #include <boost/asio/local/stream_protocol.hpp>
 #include <filesystem>
+#include <memory>
+#include <set>
 #include <string>
 
 #include "base/task_group.hpp"
@@ -38,7 +40,7 @@ class Server {
   ServerOptions options_;
   asio::local::stream_protocol::acceptor acceptor_;
   TaskGroup tasks_;
-  std::size_t connections_ = 0;
+  std::set<std::shared_ptr<Session>> sessions_;
 };
 
 // Performs one request of the shim; the reply's stdout is the result or the error object. Also called by tests.

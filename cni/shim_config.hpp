@@ -28,8 +28,8 @@ struct ShimOptions {
 // of 1.1.0. Every capability that a runtime may supply is declared.
 [[nodiscard]] std::string render_shim_conflist(const ShimOptions& options);
 
-// Writes the conflist as DIR/00-keelson.conflist (temp + rename, which the runtime's watch sees) unless it is there with
-// the same content. True when it was written.
+// Writes the conflist as DIR/00-keelson.conflist (temp + rename, which the runtime's watch sees) unless it is there
+// with the same content. True when it was written.
 Result<bool> install_shim_conflist(const std::filesystem::path& dir, const ShimOptions& options);
 
 // The shim's options out of its plugin object (its stdin); absent keys keep their defaults.

@@ -1,6 +1,6 @@
 // keelson-cni: the CNI plugin that a container runtime sees. It hands every call to the agent and prints the answer.
-// When the agent is not there: ADD is refused with "try again later" (nobody starts pods without the agent), DEL is done
-// here out of the agent's store or left as a tombstone (a pod must always be removable), STATUS says so.
+// When the agent is not there: ADD is refused with "try again later" (nobody starts pods without the agent), DEL is
+// done here out of the agent's store or left as a tombstone (a pod must always be removable), STATUS says so.
 #include <unistd.h>
 
 #include <cstdio>
