@@ -213,6 +213,8 @@ class Planner {
 
 }  // namespace
 
+Plan plan(const PlanInput& input) { return Planner(input).run(); }
+
 bool restarts_after_exit(const kube::Pod& pod, const kube::Container& container, bool init,
                          const ContainerObservation& exited) {
   if (init && is_sidecar(container)) return true;
