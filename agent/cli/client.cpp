@@ -64,7 +64,6 @@ void add_exec(CLI::App& app, ClientOptions& options, int& exit_code) {
   c->add_flag("-i,--stdin", args->input, "Pass stdin on");
   c->add_flag("-t,--tty", args->tty, "With a terminal");
   c->add_option("COMMAND", args->command, "Command and its arguments, after --")->required();
-  c->positionals_at_end();
   c->footer("Examples:\n  keelson exec web -- ls -l /\n  keelson exec -it web -c side -- sh\nThe exit code is the command's.");
   c->callback([args, &options, &exit_code] { exit_code = run_exec(options, *args); });
 }

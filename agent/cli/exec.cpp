@@ -54,11 +54,13 @@ int run_exec(const ClientOptions& options, const ExecArgs& args) {
   io.socket = socket->get();
   io.in = args.input ? STDIN_FILENO : -1;
   io.window = terminal ? STDIN_FILENO : -1;
+  io.tty = args.tty;
+  const auto protocol = args.input && !args.tty ? make_spdy_protocol() : make_websocket_protocol();
   Result<int> code = 0;
   {
     std::optional<RawTerminal> raw;
     if (terminal && args.input) raw.emplace(STDIN_FILENO);
-    code = run_exec_session(io, target);
+    code = run_exec_session(io, *protocol, target);
   }
   return code ? *code : fail(code.error());
 }

@@ -4,11 +4,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/strings.hpp"
 #include "base/unique_fd.hpp"
@@ -18,7 +18,6 @@ namespace {
 
 using nlohmann::json;
 
-enum Channel : unsigned char { kStdin = 0, kStdout = 1, kStderr = 2, kStatus = 3, kResize = 4 };
 constexpr std::size_t kChunk = 32 * 1024;
 constexpr std::size_t kMaxQueued = 256 * 1024;  // of stdin, waiting for the daemon to take it
 
@@ -37,29 +36,22 @@ Result<void> write_all(int fd, std::string_view data) {
   return {};
 }
 
-std::uint32_t random_mask() {
-  std::uint32_t mask = 0;
-  if (::getrandom(&mask, sizeof mask, 0) != sizeof mask) mask = 0x5eed5eed;
-  return mask;
-}
-
 class Session {
  public:
-  explicit Session(const ExecIo& io) : io_(io) {}
+  Session(const ExecIo& io, ExecProtocol& protocol) : io_(io), protocol_(protocol) {}
   Result<int> run(const std::string& target);
 
  private:
   Result<void> upgrade(const std::string& target);
   Result<void> take(std::string_view bytes);
-  Result<void> take_message(const WebSocketMessage& message);
+  Result<void> take_chunk(const ExecChunk& chunk);
   Result<void> read_socket();
   Result<void> flush();
   void read_stdin();
-  void send(Channel channel, std::string_view data);
   void send_window_size();
 
   ExecIo io_;
-  WebSocketReader reader_;
+  ExecProtocol& protocol_;
   std::string queued_;  // to the daemon
   bool stdin_open_ = false;
   bool closed_ = false;
@@ -67,21 +59,14 @@ class Session {
   std::optional<Error> failure_;
 };
 
-void Session::send(Channel channel, std::string_view data) {
-  std::string payload(1, static_cast<char>(channel));
-  payload.append(data);
-  queued_ += websocket_frame(WebSocketOpcode::binary, payload, random_mask());
-}
-
 void Session::send_window_size() {
   winsize size{};
   if (io_.window < 0 || ::ioctl(io_.window, TIOCGWINSZ, &size) != 0) return;
-  send(kResize, json{{"Width", size.ws_col}, {"Height", size.ws_row}}.dump());
+  queued_ += protocol_.resize(json{{"Width", size.ws_col}, {"Height", size.ws_row}}.dump());
 }
 
 Result<void> Session::upgrade(const std::string& target) {
-  const auto key = make_websocket_key();
-  CHECK_OK(write_all(io_.socket, websocket_request(target, key, kExecProtocol)));
+  CHECK_OK(write_all(io_.socket, protocol_.request(target)));
   std::string answer;
   std::size_t end = std::string::npos;
   while ((end = answer.find("\r\n\r\n")) == std::string::npos && answer.size() < 64 * 1024) {
@@ -103,41 +88,32 @@ Result<void> Session::upgrade(const std::string& target) {
     const auto text = trim(std::string_view(answer).substr(end + 4));
     return make_error(Errc::failed_precondition, text.empty() ? answer.substr(0, answer.find("\r\n")) : std::string(text));
   }
-  if (answer.substr(0, end).find(websocket_accept(key)) == std::string::npos) {
-    return make_error(Errc::internal, "the runtime's streaming server does not speak WebSocket");
+  if (!protocol_.accepts(std::string_view(answer).substr(0, end))) {
+    return make_error(Errc::internal, "the runtime's streaming server does not speak v4.channel.k8s.io");
   }
+  const ExecStreams streams{.in = io_.in >= 0, .err = !io_.tty, .tty = io_.tty};
+  queued_ += protocol_.opening(streams);
   return take(std::string_view(answer).substr(end + 4));
 }
 
 Result<void> Session::take(std::string_view bytes) {
-  TRY(const auto messages, reader_.feed(bytes));
-  for (const auto& message : messages) CHECK_OK(take_message(message));
+  TRY(const auto chunks, protocol_.feed(bytes, queued_, closed_));
+  for (const auto& chunk : chunks) CHECK_OK(take_chunk(chunk));
   return {};
 }
 
-Result<void> Session::take_message(const WebSocketMessage& message) {
-  if (message.opcode == WebSocketOpcode::ping) {
-    queued_ += websocket_frame(WebSocketOpcode::pong, message.payload, random_mask());
-    return {};
+Result<void> Session::take_chunk(const ExecChunk& chunk) {
+  if (chunk.data.empty()) return {};
+  if (chunk.channel == ExecChannel::out) return write_all(io_.out, chunk.data);
+  if (chunk.channel == ExecChannel::err) return write_all(io_.err, chunk.data);
+  if (chunk.channel != ExecChannel::status) return {};
+  auto code = exec_exit_code(chunk.data);
+  if (code) {
+    exit_code_ = *code;
+  } else {
+    failure_ = code.error();
   }
-  if (message.opcode == WebSocketOpcode::close) closed_ = true;
-  if (message.opcode >= WebSocketOpcode::close || message.payload.empty()) return {};
-  const auto data = std::string_view(message.payload).substr(1);
-  switch (static_cast<unsigned char>(message.payload[0])) {
-    case kStdout: return write_all(io_.out, data);
-    case kStderr: return write_all(io_.err, data);
-    case kStatus: {
-      if (data.empty()) return {};
-      auto code = exec_exit_code(data);
-      if (code) {
-        exit_code_ = *code;
-      } else {
-        failure_ = code.error();
-      }
-      return {};
-    }
-    default: return {};
-  }
+  return {};
 }
 
 Result<void> Session::read_socket() {
@@ -167,10 +143,11 @@ void Session::read_stdin() {
   const auto n = ::read(io_.in, buffer, sizeof buffer);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n > 0) {
-    send(kStdin, std::string_view(buffer, static_cast<std::size_t>(n)));
+    queued_ += protocol_.input(std::string_view(buffer, static_cast<std::size_t>(n)));
     return;
   }
   stdin_open_ = false;
+  queued_ += protocol_.input_end();
 }
 
 Result<int> Session::run(const std::string& target) {
@@ -214,6 +191,8 @@ Result<int> exec_exit_code(std::string_view text) {
   return make_error(Errc::internal, status.value("message", std::string(text)));
 }
 
-Result<int> run_exec_session(const ExecIo& io, const std::string& target) { return Session(io).run(target); }
+Result<int> run_exec_session(const ExecIo& io, ExecProtocol& protocol, const std::string& target) {
+  return Session(io, protocol).run(target);
+}
 
 }  // namespace keelson::agent

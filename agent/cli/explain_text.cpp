@@ -94,12 +94,10 @@ std::string entries_text(const json& entries) {
   if (entries.empty()) return {};
   Table table({"", "TIME (UTC)", "TOOK", "WHERE", "WHAT", "OUTCOME"});
   for (const auto& e : entries) {
-    const bool step = e.value("kind", "") == "step";
     const int count = e.value("count", 1);
     auto message = e.value("message", "");
-    if (step && !message.empty()) message = "failed: " + message;
-    if (count > 1) message += " (" + std::to_string(count) + "x)";
-    table.add({e.value("kind", "") == "Warning" ? "!" : "", clock_time(e, "last"),
+    if (count > 1) message += " (" + std::to_string(count) + "x, last " + clock_time(e, "last") + ")";
+    table.add({e.value("kind", "") == "Warning" ? "!" : "", clock_time(e, "first"),
                e.contains("tookSeconds") ? step_duration(e["tookSeconds"].get<double>()) : "", e.value("object", ""),
                e.value("reason", ""), std::move(message)});
   }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/api_client.hpp"
@@ -70,6 +71,7 @@ int watch_pods(const ApiClient& client, const GetArgs& args) {
   const bool with_namespace = args.ns.empty(), wide = args.output == "wide";
   Table table(pod_header(with_namespace, wide));
   std::string pending;
+  std::map<std::string, Table::Row> shown;  // by UID
   const auto take_line = [&](const std::string& line) {
     const auto event = json::parse(line, nullptr, false);
     if (event.is_discarded() || !event.contains("object") || !wanted_object(args, event["object"])) return;
@@ -77,7 +79,12 @@ int watch_pods(const ApiClient& client, const GetArgs& args) {
       std::cout << line << "\n";
       return;
     }
-    table.add(pod_row(event["object"], with_namespace, wide, system_clock().now()));
+    auto row = pod_row(event["object"], with_namespace, wide, system_clock().now());
+    // A change that no column shows, or only the age, is no news.
+    auto news = row;
+    news[with_namespace ? 5 : 4].clear();
+    news.push_back(event.value("type", "") == "DELETED" ? "gone" : "");
+    if (std::exchange(shown[json_object(event["object"], "metadata").value("uid", "")], news) != news) table.add(std::move(row));
   };
   const auto done = client.stream("/pods?watch=1", [&](std::string_view piece) {
     pending.append(piece);

@@ -159,16 +159,31 @@ std::string workload_table(const json& workloads, bool with_namespace) {
   return table.take();
 }
 
+namespace {
+
+// A message often names the file or object itself; then it is not said twice.
+std::string problem_text(const json& p) {
+  const auto file = p.value("file", ""), object = p.value("object", "");
+  auto message = p.value("message", "");
+  if (!file.empty() && message.starts_with(file + ": ")) message.erase(0, file.size() + 2);
+  const auto subject = message.substr(0, message.find(": "));
+  const auto kind = object.substr(0, object.find(' ')), name = object.substr(object.find_first_of(" /") + 1);
+  const bool said = !object.empty() && subject.starts_with(kind + " ") && subject.ends_with(name.substr(name.find('/') + 1));
+  std::vector<std::string> parts;
+  for (const auto& part : {file, said ? std::string() : object, message}) {
+    if (!part.empty()) parts.push_back(part);
+  }
+  return join(parts, ": ");
+}
+
+}  // namespace
+
 std::string problem_lines(const json& problems, bool with_warnings) {
   std::string out;
   for (const auto& p : problems) {
     const bool warning = p.value("severity", "error") == "warning";
     if (warning && !with_warnings) continue;
-    std::string line = "  " + p.value("file", "");
-    for (const char* part : {"object", "message"}) {
-      if (const auto text = p.value(part, ""); !text.empty()) line += (line.size() > 2 ? ": " : "") + text;
-    }
-    out += line + (warning ? " (warning)\n" : "\n");
+    out += "  " + problem_text(p) + (warning ? " (warning)\n" : "\n");
   }
   return out.empty() ? out : "Problems:\n" + out;
 }
