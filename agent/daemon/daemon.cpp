@@ -7,12 +7,22 @@
 
 #include "agent/daemon/parts.hpp"
 #include "agent/spec/cgroups.hpp"
+#include "base/files.hpp"
 #include "base/log.hpp"
 
 namespace keelson::agent {
 namespace {
 
 constexpr auto kRuntimePatience = std::chrono::seconds(2);  // between log lines while the runtime is not there
+
+// What is ours below the root dir, and the mount that made it shared. Whatever else lies there stays.
+Result<void> remove_state(const std::filesystem::path& root) {
+  CHECK_OK(volumes::linux_mounter().unmount(root));
+  for (const char* name : {"pods", "cni", "standalone"}) CHECK_OK(remove_tree(root / name));
+  std::error_code ignored;
+  std::filesystem::remove(root, ignored);  // only when nothing is left in it
+  return {};
+}
 
 }  // namespace
 
@@ -71,6 +81,12 @@ Awaitable<void> Daemon::remove_all() {
     }
   }
   co_await stop();
+  if (exit_code_ == 0) {
+    if (const auto cleaned = remove_state(options_.root_dir); !cleaned) {
+      log_error("state not removed", {{"error", cleaned.error()}});
+      exit_code_ = 1;
+    }
+  }
 }
 
 Awaitable<Result<void>> Daemon::connect_runtime() {

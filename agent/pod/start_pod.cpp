@@ -128,7 +128,7 @@ Awaitable<bool> PodWorker::start_sandbox(std::uint32_t attempt) {
     permit_.release();
     co_return false;
   }
-  timer.finish(seen->ips.empty() ? "" : "IP " + seen->ips.front());
+  timer.finish();
   failures_.erase("sandbox");
   retries_.reset("sandbox");
   journal().clear_wait("pod");

@@ -157,7 +157,9 @@ Awaitable<bool> PodWorker::round() {
   auto next = plan({*pod_, observed_, facts, backoff_, restart_policy_, ctx_.clock.now()});
   publish(next);
   plan_wake_ = next.wake_at;
-  co_return co_await perform(std::move(next));
+  const bool acted = co_await perform(next);
+  if (!acted) publish(next);  // what could not be done shows, too
+  co_return acted;
 }
 
 Awaitable<Result<void>> PodWorker::look() {

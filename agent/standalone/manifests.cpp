@@ -23,10 +23,9 @@ class Loader {
  private:
   void load_document(const std::string& file, const nlohmann::json& json) {
     kube::Warnings warnings;
-    const auto what = kube::describe(json);
     auto object = kube::load_object(json, &warnings);
     if (!object) {
-      out_.problems.push_back({file, what, without_prefix(object.error().message, what + ": ")});
+      out_.problems.push_back(problem_of(file, kube::describe(json), object.error().message));
       return;
     }
     const auto name = kube::describe(*object);
@@ -38,8 +37,16 @@ class Loader {
     std::visit([this](auto&& value) { keep(std::move(value)); }, std::move(*object));
   }
 
-  static std::string without_prefix(const std::string& text, const std::string& prefix) {
-    return text.starts_with(prefix) ? text.substr(prefix.size()) : text;
+  // An error that begins with the object's full name ("Pod default/web: ...") says better than the raw document which
+  // object it is about.
+  static SourceProblem problem_of(const std::string& file, std::string object, std::string message) {
+    const auto kind = object.substr(0, object.find(' '));
+    const auto end = message.find(": ");
+    if (message.starts_with(kind + " ") && end != std::string::npos) {
+      object = message.substr(0, end);
+      message.erase(0, end + 2);
+    }
+    return {file, std::move(object), std::move(message)};
   }
 
   template <class T>
