@@ -24,6 +24,8 @@ ImageOutcome waiting(std::string reason, std::string message, SystemTime retry_a
 }
 
 constexpr auto kLookAgain = std::chrono::seconds(10);
+// A failed pull shows as ErrImagePull for this long, then as ImagePullBackOff until it is tried again.
+constexpr auto kShowError = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -137,7 +139,7 @@ ImageOutcome ImageManager::pull_failed(const ImageRequest& request, const std::s
   journal.event(EntryKind::warning, request.object, "Failed", text);
   journal.event(EntryKind::warning, request.object, "Failed", "Error: ErrImagePull");
   log_warn("image pull failed", {{"image", request.image}, {"pod_uid", request.pod_uid}, {"error", why}});
-  return waiting("ErrImagePull", why, backoff_.blocked_until(key, now).value_or(now));
+  return waiting("ErrImagePull", why, now + kShowError);
 }
 
 Awaitable<ImageOutcome> ImageManager::pull(ImageRequest request, std::string name, PodJournal& journal) {

@@ -61,13 +61,24 @@ class Allocator {
   }
 
  private:
-  // What the manifests say themselves goes first, whatever an earlier run gave out.
+  // What the manifests say themselves goes first, whatever an earlier run gave out; of two Services that ask for the
+  // same the one that has it already keeps it.
   void reserve_explicit() {
-    for (const auto& [key, s] : services_) {
-      if (wants_cluster_ip(*s) && !s->spec.cluster_ip.empty()) claim_ip(key, *s, s->spec.cluster_ip, true);
-      for (const auto& port : s->spec.ports) {
-        if (port.node_port != 0 && may_have_node_ports(*s)) claim_port(key, *s, port, port.node_port, true);
-      }
+    for (const bool owners : {true, false}) {
+      for (const auto& [key, s] : services_) reserve_explicit(key, *s, owners);
+    }
+  }
+
+  void reserve_explicit(const std::string& key, const kube::Service& s, bool owners) {
+    const auto it = table_.find(key);
+    const auto had = it == table_.end() ? ServiceAllocation{} : it->second;
+    const auto& ip = s.spec.cluster_ip;
+    if (wants_cluster_ip(s) && !ip.empty() && (had.cluster_ip == ip) == owners) claim_ip(key, s, ip, true);
+    for (const auto& port : s.spec.ports) {
+      if (port.node_port == 0 || !may_have_node_ports(s)) continue;
+      const auto old = had.node_ports.find(port_key(port));
+      const bool owner = old != had.node_ports.end() && old->second == port.node_port;
+      if (owner == owners) claim_port(key, s, port, port.node_port, true);
     }
   }
 

@@ -16,7 +16,7 @@ def shell(script: str, name: str = "app", **fields) -> dict:
 def pod(name: str, *containers: dict, labels: dict | None = None, annotations: dict | None = None, **spec) -> dict:
     metadata = {
         "name": name,
-        "labels": labels or {"app": name},
+        "labels": labels or {"app": name[:63]},
         **({"annotations": annotations} if annotations else {}),
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_spec(*containers, **spec)}

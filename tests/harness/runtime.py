@@ -34,7 +34,14 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
-      BinaryName = "crun"
+      BinaryName = "{dir}/crun"
+"""
+
+
+# crun refuses cgroup v1 beside a v2 mount that has a controller left: it gets a mount namespace without that mount.
+CRUN_WRAPPER = """#!/bin/sh
+grep -qs . /sys/fs/cgroup/unified/cgroup.controllers || exec crun "$@"
+exec unshare --mount sh -c 'umount /sys/fs/cgroup/unified && exec crun "$@"' crun "$@"
 """
 
 
@@ -66,6 +73,8 @@ class Containerd:
         (folder / "containerd.toml").write_text(
             CONFIG.format(dir=folder, cni_conf=cni_conf, restricted="false" if can_lower_oom_score() else "true")
         )
+        (folder / "crun").write_text(CRUN_WRAPPER)
+        (folder / "crun").chmod(0o755)
         for plugin in (*paths.CNI_BIN.iterdir(), paths.BIN / "keelson-cni"):
             link = folder / "cni-bin" / plugin.name
             if not link.is_symlink():

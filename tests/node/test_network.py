@@ -26,7 +26,7 @@ def test_host_network_and_pid(node):
     assert node.fetch(f"http://{NODE_IP}:8099/", outside=True).stdout
     inode = os.stat(f"/run/netns/{node.network.node}").st_ino
     assert node.exec("host", "readlink", "/proc/self/ns/net").stdout.strip() == f"net:[{inode}]"
-    assert node.exec("host", "readlink", "/proc/1/ns/pid").stdout == os.readlink("/proc/1/ns/pid") + "\n"
+    assert node.exec("host", "readlink", "/proc/self/ns/pid").stdout == os.readlink("/proc/self/ns/pid") + "\n"
 
 
 def test_shared_process_namespace(node):

@@ -179,6 +179,9 @@ def claim(name: str, path: pathlib.Path, source: str = "hostPath") -> tuple[dict
             source: {"path": str(path)},
         },
     }
+    if source == "local":
+        here = {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}
+        volume["spec"]["nodeAffinity"] = {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}}
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
