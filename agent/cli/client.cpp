@@ -13,7 +13,8 @@ constexpr const char* kWork = "Work with containers";
 
 CLI::App* add_command(CLI::App& app, ClientOptions& options, const char* name, const char* what, const char* group) {
   auto* command = app.add_subcommand(name, what)->group(group);
-  command->add_option("--socket", options.socket, "Socket of the daemon [/run/keelson/keelson.sock]")->envname("KEELSON_SOCKET");
+  command->add_option("--socket", options.socket, "Socket of the daemon [/run/keelson/keelson.sock]")
+      ->envname("KEELSON_SOCKET");
   return command;
 }
 
@@ -24,16 +25,18 @@ void add_namespace(CLI::App& command, std::string& ns) {
 void add_get(CLI::App& app, ClientOptions& options, int& exit_code) {
   auto args = std::make_shared<GetArgs>();
   auto* c = add_command(app, options, "get", "List pods, services, workloads or problems", kInspect);
-  c->add_option("KIND", args->kind,
-                "pods, services, endpointslices, deployments, replicasets, statefulsets, daemonsets, jobs, workloads, problems")
+  c->add_option(
+       "KIND", args->kind,
+       "pods, services, endpointslices, deployments, replicasets, statefulsets, daemonsets, jobs, workloads, problems")
       ->required();
   c->add_option("NAME", args->names, "Only these [all]");
   c->add_option("-n,--namespace", args->ns, "Only this namespace [all]");
   c->add_flag("-A,--all-namespaces", args->all, "All namespaces (the default)");
   c->add_option("-o,--output", args->output, "wide or json")->check(CLI::IsMember({"wide", "json"}));
   c->add_flag("-w,--watch", args->watch, "Go on with a line for each change (pods)");
-  c->footer("Examples:\n  keelson get pods -o wide\n  keelson get svc\n  keelson get pods --watch\n  keelson get workloads");
-  c->callback([args, &options, &exit_code] { 
+  c->footer(
+      "Examples:\n  keelson get pods -o wide\n  keelson get svc\n  keelson get pods --watch\n  keelson get workloads");
+  c->callback([args, &options, &exit_code] {
     if (args->all) args->ns.clear();
     exit_code = run_get(options, *args);
   });
@@ -64,7 +67,9 @@ void add_exec(CLI::App& app, ClientOptions& options, int& exit_code) {
   c->add_flag("-i,--stdin", args->input, "Pass stdin on");
   c->add_flag("-t,--tty", args->tty, "With a terminal");
   c->add_option("COMMAND", args->command, "Command and its arguments, after --")->required();
-  c->footer("Examples:\n  keelson exec web -- ls -l /\n  keelson exec -it web -c side -- sh\nThe exit code is the command's.");
+  c->footer(
+      "Examples:\n  keelson exec web -- ls -l /\n  keelson exec -it web -c side -- sh\nThe exit code is the "
+      "command's.");
   c->callback([args, &options, &exit_code] { exit_code = run_exec(options, *args); });
 }
 
@@ -90,7 +95,8 @@ void add_client_commands(CLI::App& app, ClientOptions& options, int& exit_code) 
   status->callback([output, &options, &exit_code] { exit_code = run_status(options, *output); });
   add_logs(app, options, exit_code);
   add_exec(app, options, exit_code);
-  auto* version = add_command(app, options, "version", "Versions of this program, the daemon and the runtime", kInspect);
+  auto* version =
+      add_command(app, options, "version", "Versions of this program, the daemon and the runtime", kInspect);
   version->callback([&options, &exit_code] { exit_code = run_version(options); });
 }
 

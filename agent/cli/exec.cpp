@@ -49,7 +49,8 @@ int run_exec(const ClientOptions& options, const ExecArgs& args) {
   const auto socket = client.connect();
   if (!socket) return fail(socket.error());
   const bool terminal = args.tty && ::isatty(STDIN_FILENO) == 1;
-  if (args.tty && args.input && !terminal) std::cerr << "keelson: stdin is no terminal; its input is passed on as it is\n";
+  if (args.tty && args.input && !terminal)
+    std::cerr << "keelson: stdin is no terminal; its input is passed on as it is\n";
   ExecIo io;
   io.socket = socket->get();
   io.in = args.input ? STDIN_FILENO : -1;

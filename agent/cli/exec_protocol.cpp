@@ -32,7 +32,8 @@ class WebSocketProtocol final : public ExecProtocol {
     TRY(const auto messages, reader_.feed(bytes));
     std::vector<ExecChunk> out;
     for (const auto& m : messages) {
-      if (m.opcode == WebSocketOpcode::ping) replies += websocket_frame(WebSocketOpcode::pong, m.payload, random_mask());
+      if (m.opcode == WebSocketOpcode::ping)
+        replies += websocket_frame(WebSocketOpcode::pong, m.payload, random_mask());
       if (m.opcode == WebSocketOpcode::close) closed = true;
       if (m.opcode >= WebSocketOpcode::close || m.payload.empty()) continue;
       out.push_back({static_cast<ExecChannel>(m.payload[0]), m.payload.substr(1)});

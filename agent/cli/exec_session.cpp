@@ -86,7 +86,8 @@ Result<void> Session::upgrade(const std::string& target) {
       if ((n = ::read(io_.socket, buffer, sizeof buffer)) <= 0) break;
     }
     const auto text = trim(std::string_view(answer).substr(end + 4));
-    return make_error(Errc::failed_precondition, text.empty() ? answer.substr(0, answer.find("\r\n")) : std::string(text));
+    return make_error(Errc::failed_precondition,
+                      text.empty() ? answer.substr(0, answer.find("\r\n")) : std::string(text));
   }
   if (!protocol_.accepts(std::string_view(answer).substr(0, end))) {
     return make_error(Errc::internal, "the runtime's streaming server does not speak v4.channel.k8s.io");

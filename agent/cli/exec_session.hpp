@@ -13,11 +13,11 @@ namespace keelson::agent {
 [[nodiscard]] Result<int> exec_exit_code(std::string_view status);
 
 struct ExecIo {
-  int socket = -1;         // connected to the daemon
-  int in = -1;             // what goes to the command's stdin; -1: none
+  int socket = -1;  // connected to the daemon
+  int in = -1;      // what goes to the command's stdin; -1: none
   int out = 1, err = 2;
-  int window = -1;         // a terminal whose size is sent; -1: none
-  bool tty = false;        // the command has a terminal, and so no stderr of its own
+  int window = -1;   // a terminal whose size is sent; -1: none
+  bool tty = false;  // the command has a terminal, and so no stderr of its own
 };
 
 // Sends the upgrade request for `target` and copies until the command has ended. The exit code, or what went wrong: the

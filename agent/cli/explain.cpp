@@ -11,7 +11,8 @@ namespace keelson::agent {
 
 int run_explain(const ClientOptions& options, const std::string& ns, const std::string& subject) {
   const ApiClient client(options.socket);
-  const auto document = client.get_json("/keelson/explain?name=" + percent_encode(subject) + "&ns=" + percent_encode(ns));
+  const auto document =
+      client.get_json("/keelson/explain?name=" + percent_encode(subject) + "&ns=" + percent_encode(ns));
   if (!document) return fail(document.error());
   const auto text = explain_text(*document, system_clock().now());
   if (explains_something(*document)) {

@@ -35,7 +35,8 @@ std::string state_text(const json& c, SystemTime now) {
   const auto& state = json_object(c, "state");
   std::string out = "not started";
   if (state.contains("running")) {
-    out = "running for " + age(json_time(state["running"], "startedAt"), now) + (c.value("ready", false) ? ", ready" : ", not ready");
+    out = "running for " + age(json_time(state["running"], "startedAt"), now) +
+          (c.value("ready", false) ? ", ready" : ", not ready");
   } else if (state.contains("terminated")) {
     out = "ended: " + exit_summary(state["terminated"], now);
   } else if (state.contains("waiting")) {
@@ -158,50 +159,77 @@ std::string explain_text(const json& document, SystemTime now) {
   return join(sections, "\n");
 }
 
-std::string status_text(const json& s) {
-  const auto& runtime = json_object(s, "runtime");
-  const auto& network = json_object(s, "podNetwork");
-  const auto& proxy = json_object(s, "proxy");
-  const auto& counts = json_object(s, "counts");
-  std::string out;
-  const auto line = [&out](std::string name, const std::string& value) {
+namespace {
+
+// "NAME   value" lines; a line without a name goes on with what the one before is about.
+struct Facts {
+  void add(std::string name, const std::string& value) {
     name.resize(14, ' ');
-    out += name + value + "\n";
-  };
-  std::vector<std::string> addresses;
-  for (const auto& a : s.value("addresses", json::array())) addresses.push_back(a.get<std::string>());
-  line("Node", s.value("node", "") + " (" + join(addresses, ", ") + ")");
-  line("Keelson", s.value("version", ""));
-  const auto name = runtime.value("name", "");
-  line("Runtime", (name.empty() ? "unknown" : name + " " + runtime.value("version", "")) + " at " +
-                      runtime.value("endpoint", "") + (runtime.value("connected", false) ? ", connected" : ", NOT CONNECTED"));
-  line("Events", runtime.value("events", ""));
+    text += name + value + "\n";
+  }
+  std::string text;
+};
+
+void add_runtime(Facts& facts, const json& s) {
+  const auto& runtime = json_object(s, "runtime");
   const auto& cgroups = json_object(s, "cgroups");
-  line("Cgroups", "v" + std::to_string(cgroups.value("version", 0)) + ", driver " + cgroups.value("driver", ""));
-  auto net = "plugins run by the " + network.value("mode", "");
+  const auto name = runtime.value("name", "");
+  auto text = name.empty() ? "unknown" : name + " " + runtime.value("version", "");
+  text += " at " + runtime.value("endpoint", "");
+  text += runtime.value("connected", false) ? ", connected" : ", NOT CONNECTED";
+  facts.add("Runtime", text);
+  facts.add("Events", runtime.value("events", ""));
+  facts.add("Cgroups", "v" + std::to_string(cgroups.value("version", 0)) + ", driver " + cgroups.value("driver", ""));
+}
+
+void add_network(Facts& facts, const json& network) {
+  auto text = "plugins run by the " + network.value("mode", "");
   if (network.contains("network")) {
     const auto used = network.value("network", "");
-    net += used.empty() ? ", NO NETWORK CONFIGURED" : ", network " + used;
-    net += ", " + std::to_string(network.value("attachments", 0)) + " attachments";
+    text += used.empty() ? ", NO NETWORK CONFIGURED" : ", network " + used;
+    text += ", " + std::to_string(network.value("attachments", 0)) + " attachments";
   }
-  line("Pod network", net);
-  for (const auto& p : network.value("problems", json::array())) line("", p.value("file", "") + ": " + p.value("reason", ""));
+  facts.add("Pod network", text);
+  for (const auto& p : network.value("problems", json::array())) {
+    facts.add("", p.value("file", "") + ": " + p.value("reason", ""));
+  }
+}
+
+void add_services(Facts& facts, const json& proxy, int services) {
+  auto text = std::to_string(services);
   if (!proxy.value("enabled", false)) {
-    line("Services", "proxy switched off");
-  } else {
-    line("Services", std::to_string(counts.value("services", 0)) + (proxy.value("synced", false) ? ", rules in sync" : ", rules not written yet") +
-                         (proxy.value("pending", false) ? ", changes pending" : ""));
-    for (const auto& f : proxy.value("families", json::array())) {
-      auto text = f.value("family", "") + " " + f.value("backend", "") + ": " +
-                  std::to_string(f.value("filterRules", 0) + f.value("natRules", 0)) + " rules";
-      if (const auto error = f.value("lastError", ""); !error.empty()) text += ", last error: " + error;
-      line("", text);
-    }
+    facts.add("Services", text + ", the proxy is switched off");
+    return;
   }
-  line("Manifests", s.value("manifests", "").empty() ? "none" : s.value("manifests", ""));
-  line("Pods", std::to_string(counts.value("podsReady", 0)) + " of " + std::to_string(counts.value("pods", 0)) + " ready");
-  line("Problems", std::to_string(counts.value("problems", 0)));
-  return out;
+  text += proxy.value("synced", false) ? ", rules in sync" : ", rules not written yet";
+  if (proxy.value("pending", false)) text += ", changes pending";
+  facts.add("Services", text);
+  for (const auto& f : proxy.value("families", json::array())) {
+    const int rules = f.value("filterRules", 0) + f.value("natRules", 0);
+    auto line = f.value("family", "") + " " + f.value("backend", "") + ": " + std::to_string(rules) + " rules";
+    if (const auto error = f.value("lastError", ""); !error.empty()) line += ", last error: " + error;
+    facts.add("", line);
+  }
+}
+
+}  // namespace
+
+std::string status_text(const json& s) {
+  const auto& counts = json_object(s, "counts");
+  const auto manifests = s.value("manifests", "");
+  std::vector<std::string> addresses;
+  for (const auto& a : s.value("addresses", json::array())) addresses.push_back(a.get<std::string>());
+  Facts facts;
+  facts.add("Node", s.value("node", "") + " (" + join(addresses, ", ") + ")");
+  facts.add("Keelson", s.value("version", ""));
+  add_runtime(facts, s);
+  add_network(facts, json_object(s, "podNetwork"));
+  add_services(facts, json_object(s, "proxy"), counts.value("services", 0));
+  facts.add("Manifests", manifests.empty() ? "none" : manifests);
+  facts.add("Pods",
+            std::to_string(counts.value("podsReady", 0)) + " of " + std::to_string(counts.value("pods", 0)) + " ready");
+  facts.add("Problems", std::to_string(counts.value("problems", 0)));
+  return facts.text;
 }
 
 }  // namespace keelson::agent

@@ -31,8 +31,9 @@ bool wanted_object(const GetArgs& args, const json& object) {
 Result<json> select(const GetArgs& args, json items) {
   json out = json::array();
   for (auto& item : items) {
-    const bool wanted = item.contains("metadata") ? wanted_object(args, item)
-                                                  : named(args, item.value("namespace", "default"), item.value("name", ""));
+    const bool wanted = item.contains("metadata")
+                            ? wanted_object(args, item)
+                            : named(args, item.value("namespace", "default"), item.value("name", ""));
     if (wanted) out.push_back(std::move(item));
   }
   if (!args.names.empty() && out.empty()) {
@@ -84,7 +85,8 @@ int watch_pods(const ApiClient& client, const GetArgs& args) {
     auto news = row;
     news[with_namespace ? 5 : 4].clear();
     news.push_back(event.value("type", "") == "DELETED" ? "gone" : "");
-    if (std::exchange(shown[json_object(event["object"], "metadata").value("uid", "")], news) != news) table.add(std::move(row));
+    if (std::exchange(shown[json_object(event["object"], "metadata").value("uid", "")], news) != news)
+      table.add(std::move(row));
   };
   const auto done = client.stream("/pods?watch=1", [&](std::string_view piece) {
     pending.append(piece);
@@ -161,11 +163,13 @@ int get_problems(const ApiClient& client, const GetArgs& args) {
 int run_get(const ClientOptions& options, const GetArgs& args) {
   const auto kind = canonical_kind(args.kind);
   if (!kind) {
-    return fail(make_error(Errc::invalid_argument,
-                           "get \"" + args.kind + "\": one of pods, services, endpointslices, deployments, replicasets, "
-                           "statefulsets, daemonsets, jobs, workloads, problems"));
+    return fail(
+        make_error(Errc::invalid_argument, "get \"" + args.kind +
+                                               "\": one of pods, services, endpointslices, deployments, replicasets, "
+                                               "statefulsets, daemonsets, jobs, workloads, problems"));
   }
-  if (args.watch && *kind != "pods") return fail(make_error(Errc::invalid_argument, "--watch: only pods can be watched"));
+  if (args.watch && *kind != "pods")
+    return fail(make_error(Errc::invalid_argument, "--watch: only pods can be watched"));
   const ApiClient client(options.socket);
   if (*kind == "pods") return get_pods(client, args);
   if (*kind == "services" || *kind == "endpointslices") return get_services(client, args, *kind == "endpointslices");

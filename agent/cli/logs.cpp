@@ -15,7 +15,11 @@ Result<std::int64_t> parse_span(const std::string& text) {
   const auto* const end = text.data() + text.size();
   const auto [rest, ec] = std::from_chars(text.data(), end, value);
   const std::string unit(rest, end);
-  const std::int64_t factor = unit.empty() || unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400 : 0;
+  const std::int64_t factor = unit.empty() || unit == "s" ? 1
+                              : unit == "m"               ? 60
+                              : unit == "h"               ? 3600
+                              : unit == "d"               ? 86400
+                                                          : 0;
   if (ec != std::errc() || factor == 0 || value < 1) {
     return make_error(Errc::invalid_argument, "--since \"" + text + "\": a time like 30s, 5m, 2h");
   }

@@ -27,7 +27,8 @@ std::string exit_text(const json& terminated) {
   const auto reason = terminated.value("reason", "");
   if (!reason.empty()) return reason;
   const int signal = terminated.value("signal", 0);
-  return signal != 0 ? "Signal:" + std::to_string(signal) : "ExitCode:" + std::to_string(terminated.value("exitCode", 0));
+  return signal != 0 ? "Signal:" + std::to_string(signal)
+                     : "ExitCode:" + std::to_string(terminated.value("exitCode", 0));
 }
 
 struct InitResult {

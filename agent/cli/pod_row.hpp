@@ -12,7 +12,7 @@ namespace keelson::agent {
 
 struct PodColumns {
   int ready = 0, total = 0;
-  std::string status;    // Running, Init:0/1, CrashLoopBackOff, Completed, Terminating, ...
+  std::string status;  // Running, Init:0/1, CrashLoopBackOff, Completed, Terminating, ...
   int restarts = 0;
   std::optional<SystemTime> last_restart;
 };

@@ -23,7 +23,8 @@ void ProgressLine::update(const ProgressCounts& counts) {
   auto text = progress_text(counts);
   // A line that wraps could not be drawn over.
   winsize size{};
-  if (::ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && text.size() >= size.ws_col) text.resize(size.ws_col - 1);
+  if (::ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && text.size() >= size.ws_col)
+    text.resize(size.ws_col - 1);
   if (text == shown_) return;
   shown_ = std::move(text);
   // The cursor goes back to the start, so that a log line that comes in between begins there.

@@ -68,7 +68,8 @@ Result<std::vector<SpdyData>> SpdyClient::feed(std::string_view bytes, std::stri
     if (size > kMaxFrame) return make_error(Errc::resource_exhausted, "SPDY frame too large");
     if (buffer_.size() - at < kFrameHeader + size) break;
     const bool control = (first & 0x80000000) != 0;
-    if (control && (first & 0xffff0000) != kControl) return make_error(Errc::internal, "bad SPDY frame from the runtime");
+    if (control && (first & 0xffff0000) != kControl)
+      return make_error(Errc::internal, "bad SPDY frame from the runtime");
     if (!control) {
       out.push_back({first, buffer_.substr(at + kFrameHeader, size)});
     } else if ((first & 0xffff) == kPing && size == 4 && number_at(buffer_, at + kFrameHeader, 4) % 2 == 0) {

@@ -1,7 +1,7 @@
 // The client's side of SPDY/3.1 framing, as far as `exec` needs it: streams opened with one header each, data, pings.
-// Header blocks are zlib streams by the protocol; ours hold stored blocks only, which every inflater reads, and what the
-// server's headers say is of no use here and is not read. Pure: bytes in, bytes out.
-// Spec: SPDY Protocol Draft 3.1, sections 2.2, 2.6. The other end: moby/spdystream.
+// Header blocks are zlib streams by the protocol; ours hold stored blocks only, which every inflater reads, and what
+// the server's headers say is of no use here and is not read. Pure: bytes in, bytes out. Spec: SPDY Protocol Draft 3.1,
+// sections 2.2, 2.6. The other end: moby/spdystream.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,8 @@ class SpdyClient {
   // Data for a stream; `last`: nothing more will come on it. At most 16 MiB - 1.
   [[nodiscard]] static std::string data_frame(std::uint32_t stream, std::string_view data, bool last);
 
-  // The data frames completed by `bytes`. Answers to pings are appended to `replies`. Errors: not SPDY, a frame too large.
+  // The data frames completed by `bytes`. Answers to pings are appended to `replies`. Errors: not SPDY, a frame too
+  // large.
   [[nodiscard]] Result<std::vector<SpdyData>> feed(std::string_view bytes, std::string& replies);
 
  private:

@@ -69,17 +69,32 @@ std::string of(int part, int whole) { return std::to_string(part) + "/" + std::t
 }  // namespace
 
 std::optional<std::string> canonical_kind(const std::string& name) {
-  static const std::map<std::string, std::string> kNames = {
-      {"po", "pods"}, {"pod", "pods"}, {"pods", "pods"},
-      {"svc", "services"}, {"service", "services"}, {"services", "services"},
-      {"endpointslice", "endpointslices"}, {"endpointslices", "endpointslices"},
-      {"deploy", "deployments"}, {"deployment", "deployments"}, {"deployments", "deployments"},
-      {"rs", "replicasets"}, {"replicaset", "replicasets"}, {"replicasets", "replicasets"},
-      {"sts", "statefulsets"}, {"statefulset", "statefulsets"}, {"statefulsets", "statefulsets"},
-      {"ds", "daemonsets"}, {"daemonset", "daemonsets"}, {"daemonsets", "daemonsets"},
-      {"job", "jobs"}, {"jobs", "jobs"},
-      {"workload", "workloads"}, {"workloads", "workloads"},
-      {"problem", "problems"}, {"problems", "problems"}};
+  static const std::map<std::string, std::string> kNames = {{"po", "pods"},
+                                                            {"pod", "pods"},
+                                                            {"pods", "pods"},
+                                                            {"svc", "services"},
+                                                            {"service", "services"},
+                                                            {"services", "services"},
+                                                            {"endpointslice", "endpointslices"},
+                                                            {"endpointslices", "endpointslices"},
+                                                            {"deploy", "deployments"},
+                                                            {"deployment", "deployments"},
+                                                            {"deployments", "deployments"},
+                                                            {"rs", "replicasets"},
+                                                            {"replicaset", "replicasets"},
+                                                            {"replicasets", "replicasets"},
+                                                            {"sts", "statefulsets"},
+                                                            {"statefulset", "statefulsets"},
+                                                            {"statefulsets", "statefulsets"},
+                                                            {"ds", "daemonsets"},
+                                                            {"daemonset", "daemonsets"},
+                                                            {"daemonsets", "daemonsets"},
+                                                            {"job", "jobs"},
+                                                            {"jobs", "jobs"},
+                                                            {"workload", "workloads"},
+                                                            {"workloads", "workloads"},
+                                                            {"problem", "problems"},
+                                                            {"problems", "problems"}};
   const auto it = kNames.find(to_lower(name));
   if (it == kNames.end()) return std::nullopt;
   return it->second;
@@ -168,7 +183,8 @@ std::string problem_text(const json& p) {
   if (!file.empty() && message.starts_with(file + ": ")) message.erase(0, file.size() + 2);
   const auto subject = message.substr(0, message.find(": "));
   const auto kind = object.substr(0, object.find(' ')), name = object.substr(object.find_first_of(" /") + 1);
-  const bool said = !object.empty() && subject.starts_with(kind + " ") && subject.ends_with(name.substr(name.find('/') + 1));
+  const bool said =
+      !object.empty() && subject.starts_with(kind + " ") && subject.ends_with(name.substr(name.find('/') + 1));
   std::vector<std::string> parts;
   for (const auto& part : {file, said ? std::string() : object, message}) {
     if (!part.empty()) parts.push_back(part);

@@ -37,7 +37,8 @@ std::string websocket_accept(const std::string& key) {
 
 std::string websocket_request(const std::string& target, const std::string& key, const std::string& protocol) {
   return "GET " + target + " HTTP/1.1\r\nHost: keelson\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + "\r\nSec-WebSocket-Protocol: " + protocol + "\r\n\r\n";
+         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + "\r\nSec-WebSocket-Protocol: " + protocol +
+         "\r\n\r\n";
 }
 
 std::string websocket_frame(WebSocketOpcode opcode, std::string_view payload, std::uint32_t mask) {
@@ -76,7 +77,8 @@ Result<std::optional<WebSocketMessage>> WebSocketReader::take_frame() {
   std::optional<WebSocketMessage> none;
   if (buffer_.size() < 2) return none;
   const auto first = static_cast<unsigned char>(buffer_[0]), second = static_cast<unsigned char>(buffer_[1]);
-  if ((first & 0x70) != 0 || (second & 0x80) != 0) return make_error(Errc::internal, "bad WebSocket frame from the runtime");
+  if ((first & 0x70) != 0 || (second & 0x80) != 0)
+    return make_error(Errc::internal, "bad WebSocket frame from the runtime");
   std::size_t header = 2;
   std::uint64_t size = second & 0x7f;
   if (size >= 126) {
@@ -95,7 +97,8 @@ Result<std::optional<WebSocketMessage>> WebSocketReader::take_frame() {
   if (opcode == WebSocketOpcode::continuation) {
     if (!fragments_) return make_error(Errc::internal, "WebSocket continuation of nothing");
     fragments_->payload += frame.payload;
-    if (fragments_->payload.size() > kMaxMessage) return make_error(Errc::resource_exhausted, "WebSocket message too large");
+    if (fragments_->payload.size() > kMaxMessage)
+      return make_error(Errc::resource_exhausted, "WebSocket message too large");
   } else {
     fragments_ = std::move(frame);
   }

@@ -28,7 +28,8 @@ struct WebSocketMessage {
   std::string payload;
 };
 
-// Collects messages from the server's bytes, however they are cut. Fragments are joined; control frames come as they are.
+// Collects messages from the server's bytes, however they are cut. Fragments are joined; control frames come as they
+// are.
 class WebSocketReader {
  public:
   // The messages completed by `bytes`. Errors: a frame against the protocol, or one too large.

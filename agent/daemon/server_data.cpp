@@ -130,7 +130,8 @@ json NodeData::network_status() const {
 
 json NodeData::status() {
   const auto pods = parts_.pods.pods();
-  const auto ready = std::count_if(pods.begin(), pods.end(), [](const auto& p) { return p.status && is_ready(*p.status); });
+  const auto ready =
+      std::count_if(pods.begin(), pods.end(), [](const auto& p) { return p.status && is_ready(*p.status); });
   const bool systemd = parts_.facts.cgroup_driver == spec::CgroupDriver::systemd;
   return {{"version", KEELSON_VERSION},
           {"node", parts_.facts.name},

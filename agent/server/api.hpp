@@ -1,5 +1,5 @@
-// The node agent's HTTP API: the kubelet's paths and, below /keelson/, our own. Which socket it is served on, and who may
-// call it, is the server's business.
+// The node agent's HTTP API: the kubelet's paths and, below /keelson/, our own. Which socket it is served on, and who
+// may call it, is the server's business.
 //   GET /healthz, /pods[?watch=1]                                                  api_pods.cpp
 //   GET /containerLogs/NS/POD/CONTAINER                                            api_logs.cpp
 //   GET,POST /exec, /attach /NS/POD[/UID]/CONTAINER, /portForward/NS/POD[/UID];

@@ -16,10 +16,14 @@ Awaitable<void> send_json(Exchange& x, json document) {
 
 int status_for(Errc code) {
   switch (code) {
-    case Errc::not_found: return 404;
-    case Errc::invalid_argument: return 400;
-    case Errc::resource_exhausted: return 429;
-    default: return 500;
+    case Errc::not_found:
+      return 404;
+    case Errc::invalid_argument:
+      return 400;
+    case Errc::resource_exhausted:
+      return 429;
+    default:
+      return 500;
   }
 }
 

@@ -76,8 +76,8 @@ Awaitable<void> Api::get_logs(Exchange& x) {
     co_return co_await send_error(x, std::move(error));
   }
   const kube::PodStatus none;
-  const auto id = choose_log_instance(*entry->pod, entry->status ? *entry->status : none, x["container"],
-                                      parsed.request->previous);
+  const auto id =
+      choose_log_instance(*entry->pod, entry->status ? *entry->status : none, x["container"], parsed.request->previous);
   if (!id) co_return co_await send_error(x, id.error());
   const auto path = data_.log_path(entry->pod->metadata.uid, *id);
   if (!path) {

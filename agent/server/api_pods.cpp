@@ -17,9 +17,7 @@ struct Written {
   bool operator==(const Written&) const = default;
 };
 
-json watch_event(std::string_view type, const PodEntry& entry) {
-  return {{"type", type}, {"object", pod_json(entry)}};
-}
+json watch_event(std::string_view type, const PodEntry& entry) { return {{"type", type}, {"object", pod_json(entry)}}; }
 
 // The lines for what changed since `known`, which is brought up to date.
 std::string take_changes(const std::vector<PodEntry>& pods, std::map<std::string, Written>& known) {

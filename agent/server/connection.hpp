@@ -1,5 +1,5 @@
-// One client's byte stream, whatever carries it: a unix socket, TCP, TLS. The HTTP session, the handlers and the proxy of
-// upgraded connections know only this.
+// One client's byte stream, whatever carries it: a unix socket, TCP, TLS. The HTTP session, the handlers and the proxy
+// of upgraded connections know only this.
 #pragma once
 
 #include <boost/asio/buffer.hpp>
@@ -14,8 +14,8 @@ inline constexpr Nanoseconds kNoLimit{0};
 class Connection {
  public:
   virtual ~Connection() = default;
-  // The number of bytes read, at least one; 0 at the peer's end of stream. `limit`: how long to wait (kNoLimit: for ever).
-  // Errors: deadline_exceeded, cancelled, io.
+  // The number of bytes read, at least one; 0 at the peer's end of stream. `limit`: how long to wait (kNoLimit: for
+  // ever). Errors: deadline_exceeded, cancelled, io.
   virtual Awaitable<Result<std::size_t>> read_some(asio::mutable_buffer buffer, Nanoseconds limit) = 0;
   // Writes all of `data`, which must stay valid; the peer must take it within `limit`.
   virtual Awaitable<Result<void>> write(std::string_view data, Nanoseconds limit) = 0;

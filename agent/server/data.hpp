@@ -35,7 +35,8 @@ class ServerData {
   // Pods, by namespace, then name.
   virtual std::vector<PodEntry> pods() = 0;
   virtual std::optional<PodEntry> find_pod(const std::string& ns, const std::string& name) = 0;
-  // Where the runtime writes the log of that container of the pod; nothing when it does not hold the container any more.
+  // Where the runtime writes the log of that container of the pod; nothing when it does not hold the container any
+  // more.
   virtual std::optional<std::string> log_path(const std::string& pod_uid, const std::string& container_id) = 0;
   // The pod's running sandbox, or empty.
   virtual std::string sandbox_id(const std::string& pod_uid) = 0;

@@ -15,9 +15,12 @@ using nlohmann::json;
 
 const char* kind_name(EntryKind kind) {
   switch (kind) {
-    case EntryKind::step: return "step";
-    case EntryKind::normal: return "Normal";
-    case EntryKind::warning: return "Warning";
+    case EntryKind::step:
+      return "step";
+    case EntryKind::normal:
+      return "Normal";
+    case EntryKind::warning:
+      return "Warning";
   }
   return "step";
 }
@@ -35,7 +38,10 @@ json entry_json(const JournalEntry& e) {
 }
 
 json wait_json(const JournalWait& w) {
-  json out = {{"object", w.object}, {"what", w.what}, {"why", w.why}, {"since", kube::format_nano_time(w.since)},
+  json out = {{"object", w.object},
+              {"what", w.what},
+              {"why", w.why},
+              {"since", kube::format_nano_time(w.since)},
               {"hint", w.hint}};
   if (w.until) out["retryAt"] = kube::format_nano_time(*w.until);
   return out;
@@ -57,10 +63,11 @@ json pod_part(ServerData& data, const PodEntry& entry) {
 
 // Whether a workload of that name made the pod: a Deployment's pods belong to its ReplicaSet "NAME-HASH".
 bool made_by(const kube::Pod& pod, const std::string& workload) {
-  return std::any_of(pod.metadata.owner_references.begin(), pod.metadata.owner_references.end(), [&](const auto& owner) {
-    const auto dash = owner.name.rfind('-');
-    return owner.name == workload || (owner.kind == "ReplicaSet" && owner.name.substr(0, dash) == workload);
-  });
+  return std::any_of(
+      pod.metadata.owner_references.begin(), pod.metadata.owner_references.end(), [&](const auto& owner) {
+        const auto dash = owner.name.rfind('-');
+        return owner.name == workload || (owner.kind == "ReplicaSet" && owner.name.substr(0, dash) == workload);
+      });
 }
 
 // "Pod default/web" is about default/web; a message about it counts only as a whole word.
@@ -78,7 +85,8 @@ std::vector<std::string> similar_names(const std::set<std::string>& known, const
   for (const auto& candidate : known) {
     const auto distance = edit_distance(candidate, name);
     const bool part = candidate.find(name) != std::string::npos;
-    if (part || distance <= std::max<std::size_t>(2, name.size() / 3)) ranked.emplace_back(part ? 0 : distance, candidate);
+    if (part || distance <= std::max<std::size_t>(2, name.size() / 3))
+      ranked.emplace_back(part ? 0 : distance, candidate);
   }
   std::sort(ranked.begin(), ranked.end());
   std::vector<std::string> out;
@@ -109,7 +117,7 @@ json explain_json(ServerData& data, const std::string& given_ns, const std::stri
   const auto slash = given_name.find('/');
   const auto ns = slash == std::string::npos ? given_ns : given_name.substr(0, slash);
   const auto name = slash == std::string::npos ? given_name : given_name.substr(slash + 1);
-  json out = {{"subject", given_name}, {"pods", json::array()}, {"retired", json::array()},
+  json out = {{"subject", given_name},      {"pods", json::array()},     {"retired", json::array()},
               {"workloads", json::array()}, {"problems", json::array()}, {"similar", json::array()}};
   std::set<std::string> known;
   for (const auto& w : data.workloads()) {
@@ -138,7 +146,8 @@ json explain_json(ServerData& data, const std::string& given_ns, const std::stri
     if (mentions(p, ns, name)) out["problems"].push_back(p);
     known.insert(p.value("file", ""));
   }
-  const bool nothing = out["pods"].empty() && out["workloads"].empty() && out["problems"].empty() && out["retired"].empty();
+  const bool nothing =
+      out["pods"].empty() && out["workloads"].empty() && out["problems"].empty() && out["retired"].empty();
   known.erase("");
   if (nothing) out["similar"] = similar_names(known, name);
   return out;

@@ -100,6 +100,13 @@ NamedValues parse_query(std::string_view query) {
   return out;
 }
 
+Awaitable<Result<void>> ResponseWriter::put(std::string_view bytes) {
+  if (broken_) co_return make_error(Errc::unavailable, "the client did not take what came before");
+  auto written = co_await connection_.write(bytes, limit_);
+  broken_ = !written;
+  co_return written;
+}
+
 Awaitable<Result<void>> ResponseWriter::send(int status, std::string_view content_type, std::string body,
                                              NamedValues headers) {
   answered_ = true;
@@ -108,7 +115,7 @@ Awaitable<Result<void>> ResponseWriter::send(int status, std::string_view conten
   if (!keep_alive_) text.append("Connection: close\r\n");
   text.append("\r\n");
   if (!head_only_) text.append(body);
-  auto written = co_await connection_.write(text, limit_);
+  auto written = co_await put(text);
   complete_ = written.has_value();
   co_return written;
 }
@@ -119,7 +126,7 @@ Awaitable<Result<void>> ResponseWriter::start(int status, std::string_view conte
   text.append("Transfer-Encoding: chunked\r\n");
   if (!keep_alive_) text.append("Connection: close\r\n");
   text.append("\r\n");
-  co_return co_await connection_.write(text, limit_);
+  co_return co_await put(text);
 }
 
 Awaitable<Result<void>> ResponseWriter::write(std::string data) {
@@ -129,11 +136,11 @@ Awaitable<Result<void>> ResponseWriter::write(std::string data) {
   std::string chunk(std::begin(size), end);
   chunk.reserve(chunk.size() + data.size() + 4);
   chunk.append("\r\n").append(data).append("\r\n");
-  co_return co_await connection_.write(chunk, limit_);
+  co_return co_await put(chunk);
 }
 
 Awaitable<Result<void>> ResponseWriter::finish() {
-  auto written = co_await connection_.write("0\r\n\r\n", limit_);
+  auto written = co_await put("0\r\n\r\n");
   complete_ = written.has_value();
   co_return written;
 }

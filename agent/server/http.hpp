@@ -67,6 +67,7 @@ class ResponseWriter {
   [[nodiscard]] bool reusable() const { return keep_alive_ && !taken_over_ && complete_; }
 
  private:
+  Awaitable<Result<void>> put(std::string_view bytes);
   Connection& connection_;
   Nanoseconds limit_;
   bool keep_alive_;
@@ -74,6 +75,7 @@ class ResponseWriter {
   bool answered_ = false;
   bool complete_ = false;
   bool taken_over_ = false;
+  bool broken_ = false;  // a write failed half-way: whatever followed would be taken for its rest
 };
 
 }  // namespace keelson::agent

@@ -51,7 +51,8 @@ Result<Opened> open_log(const std::filesystem::path& path, std::optional<std::in
 
 // The file that the path names now, where it is not the one of `fd`.
 Result<UniqueFd> open_other(const std::filesystem::path& path, int fd) {
-  struct stat ours {}, theirs{};
+  struct stat ours {
+  }, theirs{};
   if (::stat(path.c_str(), &theirs) != 0) return UniqueFd();  // between a rotation's two steps
   if (::fstat(fd, &ours) != 0) return errno_error(errno, "stat " + path.string());
   if (ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev) return UniqueFd();

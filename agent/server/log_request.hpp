@@ -26,8 +26,8 @@ struct ParsedLogRequest {
 };
 [[nodiscard]] ParsedLogRequest parse_log_request(const HttpRequest& request, SystemTime now);
 
-// The ID of the container instance whose log to show: the present one, or with `previous` the one before. Errors say why
-// there is none, in upstream's words.
+// The ID of the container instance whose log to show: the present one, or with `previous` the one before. Errors say
+// why there is none, in upstream's words.
 [[nodiscard]] Result<std::string> choose_log_instance(const kube::Pod& pod, const kube::PodStatus& status,
                                                       const std::string& container, bool previous);
 

@@ -37,7 +37,8 @@ HttpRequest to_request(Parser& parser, std::string unread) {
   out.path = target.substr(0, question);
   if (question != std::string::npos) out.query = target.substr(question + 1);
   out.params = parse_query(out.query);
-  for (const auto& field : message) out.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  for (const auto& field : message)
+    out.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
   out.body = std::move(message.body());
   out.keep_alive = message.keep_alive();
   out.unread = std::move(unread);
@@ -79,7 +80,8 @@ Awaitable<Reading> read_request(Connection& connection, std::string& pending, co
     Result<std::size_t> got = make_error(Errc::deadline_exceeded, "request");
     if (left > Nanoseconds(0)) got = co_await connection.read_some(asio::buffer(buffer), left);
     if (!got) {
-      if (got.error().code == Errc::deadline_exceeded && deadline) out.refusal = Refusal{408, "the request took too long"};
+      if (got.error().code == Errc::deadline_exceeded && deadline)
+        out.refusal = Refusal{408, "the request took too long"};
       co_return out;
     }
     if (*got == 0) co_return out;

@@ -15,8 +15,8 @@ struct SessionLimits {
   Nanoseconds write{std::chrono::seconds(30)};    // for a client to take what is written
 };
 
-// Returns when the connection is over. What goes wrong with the client is answered (400, 408, 413, 431) where it can be,
-// and logged at debug level; a handler that throws is logged and answered with 500.
+// Returns when the connection is over. What goes wrong with the client is answered (400, 408, 413, 431) where it can
+// be, and logged at debug level; a handler that throws is logged and answered with 500.
 Awaitable<void> serve_connection(std::shared_ptr<Connection> connection, const Router& router, SessionLimits limits);
 
 }  // namespace keelson::agent

@@ -36,8 +36,8 @@ class SocketConnection final : public Connection {
 
   Awaitable<Result<void>> write(std::string_view data, Nanoseconds limit) override {
     arm(writing_, limit);
-    const auto [ec, n] =
-        co_await asio::async_write(socket_, asio::buffer(data.data(), data.size()), asio::as_tuple(asio::use_awaitable));
+    const auto [ec, n] = co_await asio::async_write(socket_, asio::buffer(data.data(), data.size()),
+                                                    asio::as_tuple(asio::use_awaitable));
     writing_->disarm();
     if (ec) co_return failure(*writing_, ec, "write");
     co_return Result<void>();
