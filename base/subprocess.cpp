@@ -67,6 +67,8 @@ Result<pid_t> spawn(const Command& command, const Pipe& in, const Pipe& out, con
   ::posix_spawn_file_actions_adddup2(&actions, in.read.get(), 0);
   ::posix_spawn_file_actions_adddup2(&actions, out.write.get(), 1);
   ::posix_spawn_file_actions_adddup2(&actions, err.write.get(), 2);
+  // Not every library opens with CLOEXEC: a program that outlives us must not hold our listening sockets.
+  ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
   sigset_t none, all;
   ::sigemptyset(&none);
   ::sigfillset(&all);

@@ -201,6 +201,10 @@ Awaitable<CniResult<std::string>> Chain::add_once(const NetworkConfig& network, 
 }
 
 Awaitable<AddOutcome> Chain::add(const NetworkConfig& network, Attachment attachment) {
+  // A missing plugin is told before any has run: its DEL, which a rollback would need, could not run either.
+  for (const auto& plugin : network.plugins) {
+    if (auto path = exec_.find(plugin.type, bin_dirs_); !path) co_return AddOutcome{CniError(path.error()), true};
+  }
   const SteadyTime deadline = std::chrono::steady_clock::now() + timing_.add_budget;
   for (unsigned failures = 1;; ++failures) {
     auto added = co_await add_once(network, attachment, deadline);

@@ -73,6 +73,7 @@ Awaitable<void> Daemon::remove_all() {
     pods.on_change([&changed] { changed.notify(); });
     pods.sources_ready();
     while (!pods.empty()) co_await changed.wait();
+    co_await pods.remove_stray_cgroups();
     co_await parts_->reconcile_network();
     const auto cleaned = co_await proxy::cleanup_rules(parts_->iptables);
     if (!cleaned) {
@@ -97,7 +98,8 @@ Awaitable<Result<void>> Daemon::connect_runtime() {
       p.runtime = std::move(*facts);
       break;
     }
-    if (facts.error().code != Errc::unavailable) co_return facts.error();
+    if (facts.error().code == Errc::permission_denied) co_return facts.error();
+    // Not there yet, or there and still starting ("server is not initialized yet").
     log_warn("waiting for the container runtime", {{"error", facts.error()}});
     co_await sleep_for(kRuntimePatience);
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/system/system_error.hpp>
+#include <set>
 
 #include "agent/pod/observer.hpp"
 #include "agent/spec/names.hpp"
@@ -17,6 +18,18 @@ template <class Labels>
 std::string label(const Labels& labels, std::string_view key) {
   const auto it = labels.find(std::string(key));
   return it == labels.end() ? std::string() : it->second;
+}
+
+// The pods that have a folder or a log folder (NAMESPACE_NAME_UID).
+std::set<std::string> uids_on_disk(const spec::NodeFacts& facts) {
+  std::set<std::string> out;
+  if (const auto names = list_dir(spec::pods_dir(facts))) out.insert(names->begin(), names->end());
+  if (const auto names = list_dir(facts.pod_log_dir)) {
+    for (const auto& name : *names) {
+      if (std::count(name.begin(), name.end(), '_') == 2) out.insert(name.substr(name.rfind('_') + 1));
+    }
+  }
+  return out;
 }
 
 constexpr auto kWorkerRestart = std::chrono::seconds(5);
@@ -49,18 +62,16 @@ void PodManager::changed() {
 
 Awaitable<Result<void>> PodManager::start() {
   CO_TRY(auto listing, co_await list_runtime());
-  auto names = [dir = spec::pods_dir(ctx_.facts)] { return list_dir(dir); };
+  auto names = [facts = ctx_.facts] { return uids_on_disk(facts); };
   const auto on_disk = co_await ctx_.pool.run(std::move(names));
-  if (on_disk) {
-    for (const auto& uid : *on_disk) {
-      auto& entry = listing.pods[uid];
-      auto checkpoint = load_checkpoint(spec::pod_dir(ctx_.facts, uid));
-      if (!checkpoint) continue;
-      entry.ns = checkpoint->pod->metadata.ns;
-      entry.name = checkpoint->pod->metadata.name;
-      auto status = std::make_shared<const kube::PodStatus>(std::move(checkpoint->status));
-      remembered_.push_back({checkpoint->pod, std::move(status), nullptr, false});
-    }
+  for (const auto& uid : on_disk) {
+    auto& entry = listing.pods[uid];
+    auto checkpoint = load_checkpoint(spec::pod_dir(ctx_.facts, uid));
+    if (!checkpoint) continue;
+    entry.ns = checkpoint->pod->metadata.ns;
+    entry.name = checkpoint->pod->metadata.name;
+    auto status = std::make_shared<const kube::PodStatus>(std::move(checkpoint->status));
+    remembered_.push_back({checkpoint->pod, std::move(status), nullptr, false});
   }
   first_ = std::make_unique<Listing>(std::move(listing));
   tasks_.spawn("resync", resync_loop());
@@ -214,7 +225,25 @@ Awaitable<void> PodManager::resync_loop() {
       continue;
     }
     apply(*listing);
+    co_await remove_stray_cgroups();
   }
+}
+
+Awaitable<void> PodManager::remove_stray_cgroups() {
+  std::set<std::string> known;
+  for (const auto& [uid, worker] : workers_) known.insert(uid);
+  if (first_) {
+    for (const auto& [uid, pod] : first_->pods) known.insert(uid);
+  }
+  auto work = [cgroups = ctx_.cgroups, known = std::move(known)]() mutable -> Result<void> {
+    TRY(const auto pods, cgroups.list_pods());
+    for (const auto& pod : pods) {
+      if (known.count(pod.uid) == 0) CHECK_OK(cgroups.remove_pod(pod.name));
+    }
+    return {};
+  };
+  const auto done = co_await ctx_.pool.run(std::move(work));
+  if (!done) log_warn("cgroup of a removed pod not removed", {{"error", done.error()}});
 }
 
 // The burstable cgroup's CPU weight is the sum of its pods' requests (qos_container_manager_linux.go).

@@ -47,6 +47,9 @@ class PodManager {
   void runtime_changed(const std::string& container_id, const std::string& sandbox_id);
   // Anything may have happened: lists the runtime once and looks closer at pods that differ.
   void resync();
+  // Removes cgroups of pods that are not there: a runtime that undoes a cancelled start makes some after we removed ours.
+  Awaitable<void> remove_stray_cgroups();
+
   // An object changed that these pods, or (empty) any pod, may refer to.
   void objects_changed(const std::vector<std::string>& uids);
   void probe_changed(const std::string& uid);

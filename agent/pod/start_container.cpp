@@ -142,7 +142,7 @@ Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container
   CO_TRY(const auto mounts, volumes::make_mounts(container, mounted_, sub_paths, {ctx_.recursive_read_only}));
   CO_TRY(const auto devices, volumes::make_devices(container, mounted_));
   auto make = [facts = ctx_.facts, pod = pod_, container] { return make_files(facts, *pod, container); };
-  CO_TRY(const auto files, co_await ctx_.pool.run(std::move(make)));
+  CO_TRY(const auto files, co_await run_job(std::move(make)));
 
   const spec::PodSecurityFacts security{volume_groups(mounted_), {}};
   spec::ContainerInput input{.pod = *pod_, .container = container, .node = ctx_.facts, .image_ref = image.ref,

@@ -34,6 +34,7 @@ struct NodePreparation {
   spec::Cgroups cgroups;
   spec::CgroupName cgroup;
   spec::CgroupResources resources;
+  Checkpoint checkpoint;  // written first: whoever finds the folders knows whose they are
 };
 
 Result<void> prepare(NodePreparation& p) {
@@ -41,6 +42,7 @@ Result<void> prepare(NodePreparation& p) {
                           spec::pod_plugins_dir(p.facts, p.uid)}) {
     CHECK_OK(with_context(make_dirs(dir, 0750), "error making pod data directories"));
   }
+  CHECK_OK(store_checkpoint(spec::pod_dir(p.facts, p.uid), p.checkpoint));
   CHECK_OK(make_dirs(p.log_dir, 0755));
   CHECK_OK(make_dirs(p.facts.container_log_dir, 0755));
   return with_context(p.cgroups.ensure_pod(p.cgroup, p.resources), "unable to ensure pod container exists");
@@ -57,9 +59,9 @@ std::string volume_hint(const std::string& message) {
 Awaitable<Result<void>> PodWorker::prepare_node() {
   NodePreparation p{ctx_.facts, uid(), spec::pod_log_dir(ctx_.facts, *pod_), ctx_.cgroups,
                     spec::pod_cgroup(ctx_.facts.cgroup_root, spec::qos_class(*pod_), uid()),
-                    spec::pod_cgroup_resources(*pod_, ctx_.facts)};
+                    spec::pod_cgroup_resources(*pod_, ctx_.facts), Checkpoint{pod_, *status_, backoff_}};
   auto work = [p = std::move(p)]() mutable { return prepare(p); };
-  co_return co_await ctx_.pool.run(std::move(work));
+  co_return co_await run_job(std::move(work));
 }
 
 Awaitable<bool> PodWorker::set_up_volumes() {
@@ -144,7 +146,7 @@ Awaitable<Result<void>> PodWorker::write_hosts_file() {
   auto work = [path = spec::pod_etc_hosts(ctx_.facts, uid()), text = std::move(text)] {
     return write_in_place(path, text);
   };
-  co_return co_await ctx_.pool.run(std::move(work));
+  co_return co_await run_job(std::move(work));
 }
 
 // Objects that the pod refers to changed: volumes that show them, and Service names in the hosts file, follow.

@@ -25,7 +25,12 @@ Result<void> remove_files(const spec::NodeFacts& facts, const kube::Pod& pod, co
   for (const auto& c : observed.containers) {
     CHECK_OK(remove_file(spec::container_log_link(facts, pod, c.name, c.id)));
   }
-  CHECK_OK(remove_tree(spec::pod_log_dir(facts, pod)));
+  // By UID, not by name: an orphan's name may not be known.
+  const auto names = list_dir(facts.pod_log_dir);
+  if (!names && names.error().code != Errc::not_found) return names.error();
+  for (const auto& name : names ? *names : std::vector<std::string>()) {
+    if (name.ends_with("_" + pod.metadata.uid)) CHECK_OK(remove_tree(facts.pod_log_dir / name));
+  }
   return remove_tree(spec::pod_dir(facts, pod.metadata.uid));
 }
 
@@ -134,6 +139,7 @@ Awaitable<Result<void>> PodWorker::remove_everything() {
 }
 
 Awaitable<void> PodWorker::stop_and_remove() {
+  while (*jobs_ > 0) co_await sleep_for(Milliseconds(1));  // what a cancelled start still does on the pool
   const auto grace = stop_grace_.value_or(pod_->spec.termination_grace_period_seconds.value_or(30));
   failures_.clear();
   journal().clear_waits();

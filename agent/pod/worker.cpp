@@ -133,6 +133,7 @@ Awaitable<void> PodWorker::sync_until_stopped() {
 std::optional<SteadyTime> PodWorker::wake_deadline() const {
   std::optional<SystemTime> next = plan_wake_;
   for (const auto& [object, failure] : failures_) {
+    if (failure.retry_at <= round_began_) continue;  // the round could have tried it: something else comes first
     if (!next || failure.retry_at < *next) next = failure.retry_at;
   }
   if (!next) return std::nullopt;
@@ -142,9 +143,10 @@ std::optional<SteadyTime> PodWorker::wake_deadline() const {
 
 // One turn: look, plan, act. True when something was done, so that it is worth another look at once.
 Awaitable<bool> PodWorker::round() {
+  round_began_ = ctx_.clock.now();
   const auto looked = co_await look();
   if (!looked) {
-    log_warn("pod not readable from the runtime", {{"pod", key()}, {"error", looked.error()}});
+    log_debug("pod not readable from the runtime", {{"pod", key()}, {"error", looked.error()}});
     journal().wait("pod", "the runtime's answer", looked.error().message, "is the container runtime running?");
     fail("runtime", {}, Seconds(2));
     look_at_all_ = true;
@@ -298,7 +300,7 @@ Awaitable<void> PodWorker::save_checkpoint() {
     if (auto made = make_dirs(dir, 0750); !made) return made;
     return store_checkpoint(dir, checkpoint);
   };
-  const auto stored = co_await ctx_.pool.run(std::move(write));
+  const auto stored = co_await run_job(std::move(write));
   if (!stored) log_warn("pod checkpoint not written", {{"pod", key()}, {"error", stored.error()}});
 }
 

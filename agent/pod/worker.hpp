@@ -5,6 +5,7 @@
 // pod, removes everything of it, and returns.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -66,6 +67,20 @@ class PodWorker {
   void fail(const std::string& object, Waiting waiting, Nanoseconds retry_after);
   [[nodiscard]] bool blocked(const std::string& object) const;
 
+  // Runs `f` on the pool; the pod's removal waits for it also when the caller is cancelled meanwhile.
+  template <class F>
+  Awaitable<std::invoke_result_t<F&>> run_job(F f) {
+    auto job = [f = std::move(f), jobs = jobs_]() mutable {
+      struct Done {
+        std::atomic<int>& jobs;
+        ~Done() { --jobs; }
+      } done{*jobs};
+      return f();
+    };
+    ++*jobs_;
+    co_return co_await ctx_.pool.run(std::move(job));
+  }
+
   // start_pod.cpp: what has to be there before a container.
   Awaitable<bool> start_sandbox(std::uint32_t attempt);
   Awaitable<Result<void>> prepare_node();
@@ -110,6 +125,8 @@ class PodWorker {
   Notifier wake_;
   Notifier stop_requested_;
   std::optional<std::int64_t> stop_grace_;
+  std::shared_ptr<std::atomic<int>> jobs_ = std::make_shared<std::atomic<int>>(0);
+  SystemTime round_began_{};
   bool stopping_ = false;
   bool look_at_all_ = true;
   std::set<std::string> look_at_;
