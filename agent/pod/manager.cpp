@@ -82,6 +82,7 @@ Awaitable<Result<void>> PodManager::start() {
 Awaitable<void> PodManager::stop() {
   tasks_.cancel();
   co_await tasks_.join();
+  co_await remove_stray_cgroups();
 }
 
 void PodManager::sources_ready() {
@@ -183,6 +184,8 @@ void PodManager::worker_done(const std::string& uid) {
   std::erase_if(uid_by_key_, [&](const auto& entry) { return entry.second == uid; });
   workers_.erase(it);
   pods_changed_.notify();
+  removed_.push_back(uid);
+  if (removed_.size() > kMaxRemoved) removed_.pop_front();
   const auto next = waiting_.find(key);
   if (next == waiting_.end()) {
     ctx_.journal.retire(key);
@@ -229,16 +232,17 @@ Awaitable<void> PodManager::resync_loop() {
   }
 }
 
+// Only those of pods that this agent removed itself: whose the others are is not known.
 Awaitable<void> PodManager::remove_stray_cgroups() {
-  std::set<std::string> known;
-  for (const auto& [uid, worker] : workers_) known.insert(uid);
-  if (first_) {
-    for (const auto& [uid, pod] : first_->pods) known.insert(uid);
+  std::set<std::string> gone;
+  for (const auto& uid : removed_) {
+    if (workers_.count(uid) == 0) gone.insert(uid);
   }
-  auto work = [cgroups = ctx_.cgroups, known = std::move(known)]() mutable -> Result<void> {
+  if (gone.empty()) co_return;
+  auto work = [cgroups = ctx_.cgroups, gone = std::move(gone)]() mutable -> Result<void> {
     TRY(const auto pods, cgroups.list_pods());
     for (const auto& pod : pods) {
-      if (known.count(pod.uid) == 0) CHECK_OK(cgroups.remove_pod(pod.name));
+      if (gone.count(pod.uid) > 0) CHECK_OK(cgroups.remove_pod(pod.name));
     }
     return {};
   };

@@ -5,6 +5,7 @@
 // worker -> on_change() -> endpoints, status writers, the CLI's watchers. Lives on the loop's thread.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -47,7 +48,7 @@ class PodManager {
   void runtime_changed(const std::string& container_id, const std::string& sandbox_id);
   // Anything may have happened: lists the runtime once and looks closer at pods that differ.
   void resync();
-  // Removes cgroups of pods that are not there: a runtime that undoes a cancelled start makes some after we removed ours.
+  // Removes cgroups of pods that are gone: a runtime that undoes a cancelled start makes some after we removed ours.
   Awaitable<void> remove_stray_cgroups();
 
   // An object changed that these pods, or (empty) any pod, may refer to.
@@ -86,6 +87,8 @@ class PodManager {
   std::vector<PodView> remembered_;
   std::unique_ptr<Listing> first_;
   std::vector<std::function<void()>> handlers_;
+  static constexpr std::size_t kMaxRemoved = 256;
+  std::deque<std::string> removed_;  // UIDs of the latest pods that are gone
   Notifier resync_wanted_;
   Notifier pods_changed_;
   TaskGroup tasks_;

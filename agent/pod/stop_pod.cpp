@@ -20,11 +20,24 @@ constexpr std::int64_t kMinimumGrace = 2;
 
 bool is_gone(const Error& error) { return error.code == Errc::not_found; }
 
+// Links whose target names the pod, of containers that the runtime has forgotten.
+Result<void> remove_dangling_links(const std::filesystem::path& dir, const std::string& mark) {
+  const auto names = list_dir(dir);
+  if (!names) return names.error().code == Errc::not_found ? Result<void>() : Result<void>(names.error());
+  for (const auto& name : *names) {
+    std::error_code ec;
+    const auto target = std::filesystem::read_symlink(dir / name, ec).string();
+    if (!ec && target.find(mark) != std::string::npos) CHECK_OK(remove_file(dir / name));
+  }
+  return {};
+}
+
 // The pod's folders and log links: what is left on disk once its volumes are gone.
 Result<void> remove_files(const spec::NodeFacts& facts, const kube::Pod& pod, const PodObservation& observed) {
   for (const auto& c : observed.containers) {
     CHECK_OK(remove_file(spec::container_log_link(facts, pod, c.name, c.id)));
   }
+  CHECK_OK(remove_dangling_links(facts.container_log_dir, "_" + pod.metadata.uid + "/"));
   // By UID, not by name: an orphan's name may not be known.
   const auto names = list_dir(facts.pod_log_dir);
   if (!names && names.error().code != Errc::not_found) return names.error();
