@@ -29,7 +29,7 @@ struct ManifestFile {
 
 // All objects of the folder, decoded, with defaults, valid. By "namespace/name" (PersistentVolumes by name).
 struct ManifestSet {
-  kube::ObjectMap<kube::Pod> pods;  // with the UID that their content gives them
+  kube::ObjectMap<kube::Pod> pods;  // metadata.uid: a hash of their content
   kube::ObjectMap<kube::Deployment> deployments;
   kube::ObjectMap<kube::ReplicaSet> replica_sets;
   kube::ObjectMap<kube::StatefulSet> stateful_sets;

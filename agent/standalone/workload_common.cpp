@@ -70,7 +70,7 @@ std::shared_ptr<kube::Pod> pod_from_template(const ExpandContext& context, const
   auto pod = std::make_shared<kube::Pod>();
   pod->metadata.name = name;
   pod->metadata.ns = owner.ns;
-  pod->metadata.uid = stable_uid(owner.uid + "/" + name + "/" + hash);
+  pod->metadata.uid = stable_uid(context.node_name + "/" + owner.uid + "/" + name + "/" + hash);
   pod->metadata.generation = 1;
   pod->metadata.creation_timestamp = std::chrono::floor<Seconds>(context.now);
   pod->metadata.labels = pod_template.metadata.labels;

@@ -6,17 +6,20 @@ namespace keelson::agent {
 namespace {
 
 void expand_pod(const ExpandContext& context, const kube::Pod& manifest) {
+  // The node is part of the UID, as upstream's static pods have it: the same folder runs on many.
+  const auto uid = stable_uid(context.node_name + "/" + manifest.metadata.uid);
   for (const auto& p : context.existing) {
-    if (p.pod->metadata.uid == manifest.metadata.uid && !p.stopping) {
+    if (p.pod->metadata.uid == uid && !p.stopping) {
       context.out.pods.push_back(p.pod);
       return;
     }
   }
   auto pod = std::make_shared<kube::Pod>(manifest);
+  pod->metadata.uid = uid;
   pod->metadata.generation = 1;
   pod->metadata.creation_timestamp = std::chrono::floor<Seconds>(context.now);
   pod->metadata.annotations["kubernetes.io/config.source"] = "file";
-  pod->metadata.annotations["kubernetes.io/config.hash"] = manifest.metadata.uid;
+  pod->metadata.annotations["kubernetes.io/config.hash"] = uid;
   pod->spec.node_name = context.node_name;
   context.out.pods.push_back(std::move(pod));
 }
