@@ -251,12 +251,12 @@ def test_host_port_reaches_the_pod_from_beyond_the_node(node):
     )
 
 
-@pytest.mark.runtimes("1.6", "2.2")
+# Debian's crun refuses the newer version of the OCI spec that containerd 2.2 writes.
 def test_runtime_class_selects_crun(node):
     node.apply("crun.yaml", pod("small", testapp("--http", 8080), runtimeClassName="crun"))
     [small] = node.wait_ready("small")
     identity = container_status(small)["containerID"].removeprefix("containerd://")
-    assert "crun" in node.containerd.ctr("containers", "info", identity).stdout
+    assert identity in (node.containerd.folder / "crun.calls").read_text()
     assert node.exec("small", "hostname").stdout == "small\n"
 
 

@@ -177,7 +177,9 @@ def test_flushed_rules_come_back(node):
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
     ip = address(node)
     node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
-    node.network.run("iptables", "-t", "nat", "-F")
+    for operation in ("-F", "-X"):  # as a firewall does that starts anew: rules, then chains, of every table
+        for table in ("mangle", "nat", "filter"):
+            node.network.run("iptables", "-t", table, operation)
     node.wait_for(lambda: node.fetch(f"http://{ip}/"), 65, "the rules are written again")
 
 
