@@ -7,6 +7,7 @@
 #include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 namespace keelson {
 namespace {
@@ -15,6 +16,8 @@ struct State {
   std::shared_ptr<spdlog::logger> logger = std::make_shared<spdlog::logger>(
       "keelson", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   LogFormat format = LogFormat::text;
+  std::function<void()> before_line;
+  std::thread::id before_line_thread;
   State() { logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %L %v"); }
 };
 
@@ -92,11 +95,17 @@ void init_logging(LogLevel level, LogFormat format) {
   s.logger->flush_on(spdlog::level::trace);
 }
 
+void before_log_line(std::function<void()> handler) {
+  state().before_line = std::move(handler);
+  state().before_line_thread = std::this_thread::get_id();
+}
+
 bool log_enabled(LogLevel level) { return state().logger->should_log(to_spdlog(level)); }
 
 void log(LogLevel level, std::string_view message, LogFields fields) {
   auto& s = state();
   if (!s.logger->should_log(to_spdlog(level))) return;
+  if (s.before_line && s.before_line_thread == std::this_thread::get_id()) s.before_line();
   switch (s.format) {
     case LogFormat::text: s.logger->log(to_spdlog(level), as_text(message, fields)); break;
     case LogFormat::json: s.logger->log(to_spdlog(level), as_json(level, message, fields)); break;

@@ -3,6 +3,7 @@
 //   log_info("container started", {{"pod", pod_name}, {"container", name}, {"attempt", 2}});
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -41,6 +42,8 @@ Result<LogFormat> parse_log_format(std::string_view name);
 
 // Call once at start; before that, text at level info goes to stderr.
 void init_logging(LogLevel level, LogFormat format);
+// Called before each line that the calling thread of this function logs: for what else is drawn on the same terminal.
+void before_log_line(std::function<void()> handler);
 [[nodiscard]] bool log_enabled(LogLevel level);
 void log(LogLevel level, std::string_view message, LogFields fields = {});
 

@@ -1,5 +1,8 @@
 #include "agent/daemon/parts.hpp"
 
+#include <unistd.h>
+
+#include "agent/pod/status.hpp"
 #include "base/log.hpp"
 
 namespace keelson::agent {
@@ -77,6 +80,28 @@ void Daemon::Parts::connect() {
     objects.target = source.get();
   }
   network.on_change([this] { pods.objects_changed({}); });
+  if (::isatty(STDERR_FILENO) != 0) {
+    before_log_line([this] { progress.clear(); });
+    pods.on_change([this] { show_progress(); });
+  }
+}
+
+void Daemon::Parts::show_progress() {
+  ProgressCounts counts;
+  for (const auto& pod : pods.pods()) {
+    if (pod.stopping) continue;
+    ++counts.pods;
+    const auto* waits = journal.find(kube::object_key(pod.pod->metadata));
+    if (is_ready(*pod.status) || is_terminal_phase(pod.status->phase)) {
+      ++counts.ready;
+    } else if (waits != nullptr && !waits->waits().empty()) {
+      ++counts.waiting;
+    } else {
+      ++counts.starting;
+    }
+  }
+  counts.pulling = images.pulling();
+  progress.update(counts);
 }
 
 void Daemon::Parts::resync() {

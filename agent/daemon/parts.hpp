@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "agent/cli/progress.hpp"
 #include "agent/daemon/daemon.hpp"
 #include "agent/daemon/facts.hpp"
 #include "agent/daemon/network.hpp"
@@ -12,6 +13,7 @@
 #include "agent/pod/manager.hpp"
 #include "agent/server/unix_server.hpp"
 #include "agent/standalone/source.hpp"
+#include "base/log.hpp"
 #include "cri/events.hpp"
 
 namespace keelson::agent {
@@ -24,9 +26,12 @@ class NoObjects final : public ObjectSource {
 
 struct Daemon::Parts {
   Parts(Executor executor, const Options& options, spec::NodeFacts node_facts, std::unique_ptr<cri::Client> cri_client);
+  ~Parts() { before_log_line({}); }
 
   // Connects what needs everything to be there.
   void connect();
+  // Redraws the line that a terminal shows while pods start.
+  void show_progress();
   // runtime, probes and folder -> manager: anything may have changed.
   void resync();
   // Frees what dead sandboxes left of the pod network.
@@ -62,6 +67,7 @@ struct Daemon::Parts {
   cri::EventStream events;
   NodeData data;
   UnixServer server;
+  ProgressLine progress;
   TaskGroup tasks;
 };
 
