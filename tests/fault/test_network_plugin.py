@@ -47,6 +47,8 @@ class Plugin:
         conflist = bridge_conflist(node.ipam)
         conflist["plugins"].append({"type": "scripted"})
         node.conflist(conflist)
+        if node.agent.running():  # the pods of the test are to see it
+            node.wait_for(lambda: "plugins=3" in node.agent.log_text(), what="the agent reads the new chain")
 
     def mode(self, mode: str) -> None:
         (self.folder / "mode.new").write_text(mode)
@@ -148,6 +150,7 @@ def test_broken_configuration_file_beside_a_good_one(node):
 def test_plugin_that_is_not_installed_is_named(node):
     conflist = bridge_conflist(node.ipam)
     node.conflist({**conflist, "plugins": [*conflist["plugins"], {"type": "not-here"}]})
+    node.wait_for(lambda: "plugins=3" in node.agent.log_text(), what="the agent reads the new chain")
     node.apply("web.yaml", pod("web"))
     node.wait_for(lambda: "not-here" in node.explain("web"), what="explain names the plugin")
     node.conflist(conflist)

@@ -70,6 +70,7 @@ class Containerd:
         self.socket = folder / "containerd.sock"
         self.endpoint = f"unix://{self.socket}"
         self.process: Process | None = None
+        self.was_killed = False
         (folder / "cni-bin").mkdir(parents=True, exist_ok=True)
         cni_conf.mkdir(parents=True, exist_ok=True)
         (folder / "containerd.toml").write_text(
@@ -99,6 +100,7 @@ class Containerd:
 
     def kill(self) -> None:
         """As by the OOM killer: containerd goes, containers and their shims stay."""
+        self.was_killed = True
         self.process.stop(signal.SIGKILL)
 
     def ctr(self, *args, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess:
