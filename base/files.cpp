@@ -11,8 +11,6 @@
 #include <cstdlib>
 #include <memory>
 
-#include "base/unique_fd.hpp"
-
 namespace keelson {
 namespace fs = std::filesystem;
 namespace {
@@ -125,6 +123,20 @@ Result<void> write_file_atomic(const fs::path& path, std::string_view data, mode
     return filled;
   }
   return durability == Durability::durable ? sync_dir(path.parent_path()) : Result<void>();
+}
+
+Result<UniqueFd> lock_file(const fs::path& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd) return errno_error(errno, "open " + path.string());
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (::fcntl(fd.get(), F_SETLK, &lock) == 0) return fd;
+  const int error = errno;
+  if (error != EACCES && error != EAGAIN) return errno_error(error, "lock " + path.string());
+  const bool named = ::fcntl(fd.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  return make_error(Errc::already_exists,
+                    path.string() + " is held by " + (named ? "process " + std::to_string(lock.l_pid) : "another process"));
 }
 
 Result<void> make_dirs(const fs::path& path, mode_t mode) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/unique_fd.hpp"
 
 namespace keelson {
 
@@ -40,6 +41,11 @@ Result<std::uint64_t> mount_id(int fd, const std::filesystem::path& path);
 // mount at or below `path` is an error (failed_precondition, naming the mount point) and stays untouched. A missing tree
 // is success. `path` must not end in a slash.
 Result<void> remove_tree(const std::filesystem::path& path);
+
+// Makes the file if need be and locks it for this process until the descriptor is closed or the process ends, however it
+// ends; a child that was just forked does not hold it (fcntl(2), F_SETLK). Errc::already_exists, naming the process that
+// holds it, when another has it. The file must not be opened anywhere else: closing it there would give the lock up.
+Result<UniqueFd> lock_file(const std::filesystem::path& path);
 
 // The names in the folder, sorted bytewise; "." and ".." left out.
 Result<std::vector<std::string>> list_dir(const std::filesystem::path& path);

@@ -12,6 +12,21 @@ constexpr Nanoseconds kCostlyEarlyStep = Seconds(1);  // a process or a channel 
 constexpr Nanoseconds kQuietTime = Seconds(1);
 constexpr Nanoseconds kHurryDistance = Seconds(1);
 
+// Each a multiple of the finer ones, so that probes of different periods meet.
+constexpr Milliseconds kGrids[] = {Milliseconds(500), Milliseconds(250), Milliseconds(50)};
+
+Nanoseconds grid_of(Nanoseconds period) {
+  for (const auto grid : kGrids) {
+    if (grid * 20 <= period) return grid;
+  }
+  return Nanoseconds(0);
+}
+
+SteadyTime nearest(SteadyTime at, Nanoseconds grid) {
+  const Nanoseconds since = at.time_since_epoch() + grid / 2;
+  return SteadyTime(std::chrono::duration_cast<SteadyTime::duration>(since - since % grid));
+}
+
 SteadyTime plus(SteadyTime at, Nanoseconds by) { return at + std::chrono::duration_cast<SteadyTime::duration>(by); }
 
 }  // namespace
@@ -41,7 +56,9 @@ Timing timing_of(const kube::Probe& probe) {
   if (probe.period_seconds > 0) timing.period = Seconds(probe.period_seconds);
   if (probe.success_threshold > 0) timing.success_threshold = probe.success_threshold;
   if (probe.failure_threshold > 0) timing.failure_threshold = probe.failure_threshold;
-  timing.early_step = probe.http_get || probe.tcp_socket ? kNetworkEarlyStep : kCostlyEarlyStep;
+  const bool cheap = probe.http_get || probe.tcp_socket;
+  timing.early_step = cheap ? kNetworkEarlyStep : kCostlyEarlyStep;
+  if (cheap) timing.grid = grid_of(timing.period);
   return timing;
 }
 
@@ -101,7 +118,9 @@ Threshold::Step Threshold::record(const Timing& timing, OutcomeKind outcome, Ste
 
 // A run that took longer than the period is followed by the next one at once, as with Go's ticker.
 SteadyTime Threshold::next_due(const Timing& timing, SteadyTime now) const {
-  return std::max(plus(attempt_at_, timing.period), now);
+  SteadyTime due = plus(attempt_at_, timing.period);
+  if (timing.grid.count() > 0 && verdict_ == Verdict::success) due = nearest(due, timing.grid);
+  return std::max(due, now);
 }
 
 void Threshold::hurry(SteadyTime now) {

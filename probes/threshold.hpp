@@ -29,6 +29,7 @@ struct Timing {
   int success_threshold = 1;
   int failure_threshold = 3;
   Nanoseconds early_step = Seconds(1);  // see Threshold; shorter for the kinds that cost little
+  Nanoseconds grid{0};                  // see Threshold; 0: none
 };
 [[nodiscard]] Timing timing_of(const kube::Probe& probe);
 
@@ -39,6 +40,9 @@ struct Timing {
 // is often seen ready only after 10 s. Here readiness and startup probes look at once, and after early_step, twice
 // that, and so on within the first period. An early look can only succeed: its failures are not counted, so that the
 // budget failureThreshold * periodSeconds stays what the API promises, and those of the first second are not shown.
+//
+// Grid: while all is well, the runs of cheap kinds fall on multiples of timing.grid, at most 1/20 of the period, so that
+// one wake-up serves many pods' probes: on an idle node the wake-ups, with cold caches, are most of what probes cost.
 class Threshold {
  public:
   explicit Threshold(ProbeType type) : type_(type) {}

@@ -15,10 +15,13 @@ namespace {
 
 constexpr auto kRuntimePatience = std::chrono::seconds(2);  // between log lines while the runtime is not there
 
+std::filesystem::path lock_path(const std::filesystem::path& root) { return root / "keelson.lock"; }
+
 // What is ours below the root dir, and the mount that made it shared. Whatever else lies there stays.
 Result<void> remove_state(const std::filesystem::path& root) {
   CHECK_OK(volumes::linux_mounter().unmount(root));
   for (const char* name : {"pods", "cni", "standalone"}) CHECK_OK(remove_tree(root / name));
+  CHECK_OK(remove_file(lock_path(root)));
   std::error_code ignored;
   std::filesystem::remove(root, ignored);  // only when nothing is left in it
   return {};
@@ -113,7 +116,20 @@ Awaitable<Result<void>> Daemon::connect_runtime() {
   co_return Result<void>();
 }
 
+// Two agents on one folder would undo each other's work.
+Result<void> Daemon::claim_root_dir() {
+  CHECK_OK(make_dirs(options_.root_dir, 0750));
+  auto lock = lock_file(lock_path(options_.root_dir));
+  if (!lock && lock.error().code == Errc::already_exists) {
+    return make_error(Errc::already_exists, "another keelson runs: " + lock.error().message);
+  }
+  if (!lock) return lock.error();
+  root_lock_ = std::move(*lock);
+  return {};
+}
+
 Awaitable<Result<void>> Daemon::start() {
+  CO_CHECK_OK(with_context(claim_root_dir(), "root dir"));
   CO_TRY(auto facts, make_node_facts(options_));
   CO_TRY(auto client, cri::Client::create(loop_.get_executor(), options_.runtime_endpoint));
   parts_ = std::make_unique<Parts>(loop_.get_executor(), options_, std::move(facts), std::move(client));

@@ -11,6 +11,7 @@
 
 #include "agent/config/options.hpp"
 #include "base/async.hpp"
+#include "base/unique_fd.hpp"
 
 namespace keelson::agent {
 
@@ -28,6 +29,7 @@ class Daemon {
   struct Parts;
 
  private:
+  Result<void> claim_root_dir();
   Awaitable<Result<void>> start();
   Awaitable<Result<void>> connect_runtime();
   Awaitable<void> serve();
@@ -36,6 +38,7 @@ class Daemon {
   int drive(Awaitable<void> main);
 
   Options options_;
+  UniqueFd root_lock_;
   asio::io_context loop_{1};
   std::unique_ptr<Parts> parts_;
   int exit_code_ = 0;

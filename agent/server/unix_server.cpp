@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <cerrno>
+#include <csignal>
+
 #include "agent/server/socket_connection.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
@@ -19,6 +22,15 @@ bool is_root(Socket& socket) {
   ucred peer{};
   socklen_t size = sizeof peer;
   return ::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == 0;
+}
+
+// Whether the process that listens on what `socket` is connected to still lives. While a killed daemon's last child has
+// not come to its exec, the child holds the socket for it, and the kernel goes on taking connections.
+bool listener_lives(Socket& socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0) return true;
+  return ::kill(peer.pid, 0) == 0 || errno != ESRCH;
 }
 
 struct Count {
@@ -43,7 +55,9 @@ Result<void> UnixServer::claim_socket() {
   boost::system::error_code ec;
   Socket probe(acceptor_.get_executor());
   probe.connect(options_.socket.string(), ec);
-  if (!ec) return make_error(Errc::already_exists, "another keelson runs: it answers on " + options_.socket.string());
+  if (!ec && listener_lives(probe)) {
+    return make_error(Errc::already_exists, "another keelson runs: it answers on " + options_.socket.string());
+  }
   return remove_file(options_.socket);
 }
 

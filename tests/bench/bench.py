@@ -33,7 +33,7 @@ def note(text: str) -> None:
 
 
 class Floor:
-    """Runs cri_floor (tests/bench/floor.cpp) with CNI left to the runtime; the same bridge network as Keelson's pods."""
+    """Runs cri_floor (tests/bench/cri_floor.cpp) with CNI left to the runtime; the same bridge network as Keelson's pods."""
 
     def __init__(self, machine: Machine):
         self.machine = machine
@@ -53,6 +53,8 @@ class Floor:
             concurrency,
             "--image",
             TESTAPP,
+            "--args=--http",
+            "--args=8080",
             "--log-dir",
             self.logs,
             "--cgroup-parent",
@@ -64,8 +66,9 @@ class Floor:
     def close(self) -> None:
         self.conflist.unlink()
         shutil.rmtree(self.logs, ignore_errors=True)
-        for cgroup in pathlib.Path("/sys/fs/cgroup").glob("*/keelson-floor"):
-            cgroup.rmdir()
+        for cgroups in ("*/keelson-floor/pod*", "*/keelson-floor"):
+            for cgroup in pathlib.Path("/sys/fs/cgroup").glob(cgroups):
+                cgroup.rmdir()
 
 
 class Watcher:
@@ -141,6 +144,15 @@ def measure_floor(machine: Machine, args) -> dict:
     return found
 
 
+def probe_floor(node: Node, seconds: float) -> float:
+    """Per cent of a core that the same probes cost with bare blocking sockets and no agent (tests/bench/probe_floor.cpp)."""
+    command = [paths.BIN / "probe_floor", "--seconds", seconds, "--period", 10, "--port", 8080, "--path", "/ready", "/health"]
+    addresses = [found["status"]["podIP"] for found in node.agent.list("pods")]
+    done = json.loads(node.machine.network.run(*command, "--address", *addresses, timeout=seconds + 60).stdout)
+    assert done["answered"] == done["attempts"], done
+    return done["cpu_seconds"] / seconds * 100
+
+
 def start_pods(node: Node, watcher: Watcher, names: list[str], **probes) -> float:
     """Writes one file with these pods; seconds from its rename to the last of them Ready."""
     objects = [pod(name, testapp("--http", 8080, **probes)) for name in names]
@@ -182,6 +194,7 @@ def measure_keelson(machine: Machine, args) -> dict:
         before = {name: cpu_seconds(pid) for name, pid in pids.items()}
         time.sleep(args.idle)
         found["cpu"] = {name: (cpu_seconds(pid) - before[name]) / args.idle * 100 for name, pid in pids.items()}
+        found["cpu"]["floor"] = probe_floor(node, args.idle / 2)
         found["ready_at_end"] = sum(map(is_ready, node.agent.list("pods")))
     finally:
         left = node.close()
@@ -221,7 +234,14 @@ def table(floor: dict, keelson: dict, args) -> list[tuple[str, str, str, str, st
         )
     cpu = keelson["cpu"]
     rows.append(
-        (f"CPU idle, {args.pods} probed pods", "", f"{cpu['keelson']:.2f} %", "", "0.20 %", cpu["keelson"] <= 0.2)
+        (
+            f"CPU idle, {args.pods} probed pods",
+            f"{cpu['floor']:.2f} % (bare sockets)",
+            f"{cpu['keelson']:.2f} %",
+            f"{cpu['keelson'] / cpu['floor']:.2f} x",
+            "0.20 %",
+            cpu["keelson"] <= 0.2,
+        )
     )
     rows.append(("  containerd in the same minute", "", f"{cpu['containerd']:.2f} %", "", "", True))
     rows.append((f"{args.pods} pods removed", "", f"{keelson['end_many']:.2f} s", "", "", True))

@@ -1,11 +1,13 @@
 // The floor of the bench: starts N pods of one container by the CRI calls that a node agent cannot do without
 // (RunPodSandbox, CreateContainer, StartContainer, one ContainerStatus that must say RUNNING), directly, so many at a
-// time as told; prints the times as JSON; stops and removes them.
+// time as told; prints the times as JSON; stops and removes them. The requests ask of the runtime what a pod's must: a
+// cgroup of its own, DNS, the sandbox's seccomp profile, the /etc/hosts and termination log mounts, masked paths, an OOM score.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -22,7 +24,7 @@ struct Options {
   int pods = 1;
   unsigned concurrency = 4;
   std::string image = "docker.io/local/testapp:1";
-  std::vector<std::string> command;
+  std::vector<std::string> command, args;
   std::string log_dir = "/tmp/cri-floor-logs";
   std::string cgroup_parent;
 };
@@ -75,9 +77,38 @@ class Floor {
     labels["io.kubernetes.pod.name"] = config.metadata().name();
     labels["io.kubernetes.pod.namespace"] = config.metadata().namespace_();
     labels["io.kubernetes.pod.uid"] = config.metadata().uid();
-    config.mutable_linux()->set_cgroup_parent(options_.cgroup_parent);
+    auto& linux = *config.mutable_linux();
+    linux.set_cgroup_parent(options_.cgroup_parent + "/pod" + config.metadata().uid());
+    linux.mutable_security_context()->mutable_namespace_options()->set_pid(cri::v1::CONTAINER);
+    linux.mutable_security_context()->mutable_seccomp()->set_profile_type(cri::v1::SecurityProfile::RuntimeDefault);
+    config.mutable_dns_config()->add_servers("10.96.0.10");
+    config.mutable_dns_config()->add_options("ndots:5");
     std::filesystem::create_directories(config.log_directory());
+    for (const char* file : {"hosts", "termination-log"}) std::ofstream(config.log_directory() + "/" + file);
     return pod;
+  }
+
+  // What every container of a pod gets beside its image, command and log.
+  static void add_common(cri::v1::ContainerConfig& config, const std::string& folder) {
+    const auto mount = [&](const char* at, const char* file) {
+      auto& added = *config.add_mounts();
+      added.set_container_path(at);
+      added.set_host_path(folder + "/" + file);
+    };
+    mount("/etc/hosts", "hosts");
+    mount("/dev/termination-log", "termination-log");
+    auto& linux = *config.mutable_linux();
+    linux.mutable_resources()->set_cpu_shares(2);
+    linux.mutable_resources()->set_oom_score_adj(1000);
+    auto& security = *linux.mutable_security_context();
+    security.mutable_namespace_options()->set_pid(cri::v1::CONTAINER);
+    for (const char* path : {"/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+                             "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"}) {
+      security.add_masked_paths(path);
+    }
+    for (const char* path : {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}) {
+      security.add_readonly_paths(path);
+    }
   }
 
   Awaitable<void> start(Pod& pod) {
@@ -104,10 +135,11 @@ class Floor {
     config.mutable_metadata()->set_name("main");
     config.mutable_image()->set_image(options_.image);
     for (const auto& word : options_.command) config.add_command(word);
+    for (const auto& word : options_.args) config.add_args(word);
     *config.mutable_labels() = pod.config.labels();
     (*config.mutable_labels())["io.kubernetes.container.name"] = "main";
     config.set_log_path("main.log");
-    config.mutable_linux()->mutable_resources()->set_cpu_shares(2);
+    add_common(config, pod.config.log_directory());
     CO_TRY(auto container, co_await client_.create_container(std::move(create)));
     pod.container_id = container.container_id();
 
@@ -222,6 +254,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--image", options.image, "An image that the runtime has")->capture_default_str();
   app.add_option("--command", options.command, "What the container runs instead of what its image says");
+  app.add_option("--args", options.args, "What is passed to the command, one --args=WORD for each");
   app.add_option("--log-dir", options.log_dir, "Folder for the containers' logs")->capture_default_str();
   app.add_option("--cgroup-parent", options.cgroup_parent, "Parent of the pods' cgroups (driver's own form)");
   CLI11_PARSE(app, argc, argv);
