@@ -134,6 +134,7 @@ def test_changed_network_configuration_keeps_running_pods(node):
     node.apply("old.yaml", pod("old"))
     node.wait_ready("old")
     node.conflist(bridge_conflist(node.ipam, bridge="kbr1", subnet="10.89.0.0/16", name="second"))
+    node.wait_for(lambda: "default network name=second" in node.agent.log_text(), what="the agent takes the new network")
     node.apply("new.yaml", pod("new"))
     [new] = node.wait_ready("new", timeout=30)
     assert new["status"]["podIP"].startswith("10.89.")

@@ -229,3 +229,41 @@ TEST_CASE("timing: unset numbers take the API's defaults") {
   CHECK(set.failure_threshold == 8);
   CHECK(set.early_step == Milliseconds(50));
 }
+
+TEST_CASE("grid: regular successful runs of cheap kinds fall on it, at most half of it early or late") {
+  Timing t = timing();
+  t.period = Seconds(10);
+  t.grid = Milliseconds(500);
+  Threshold readiness(ProbeType::readiness);
+  const SteadyTime begin = kStart + Milliseconds(1370);
+  readiness.begin(t, begin, begin);
+  std::vector<double> runs;
+  for (int i = 0; i < 4; ++i) {
+    runs.push_back(seconds(readiness.due()));
+    const SteadyTime at = readiness.due() + Milliseconds(3);  // the loop is a little late each time
+    readiness.start(at);
+    readiness.record(t, OutcomeKind::success, at);
+  }
+  CHECK(runs == std::vector<double>{1.37, 11.373, 21.5, 31.5});
+
+  readiness.start(readiness.due());
+  const SteadyTime failed = readiness.due() + Milliseconds(20);
+  for (int i = 0; i < 3; ++i) readiness.record(t, OutcomeKind::failure, failed);
+  REQUIRE(readiness.verdict() == Verdict::failure);
+  readiness.start(failed + Milliseconds(70));
+  readiness.record(t, OutcomeKind::failure, failed + Milliseconds(90));
+  CHECK(readiness.due() == failed + Milliseconds(70) + Seconds(10));
+}
+
+TEST_CASE("grid: at most a twentieth of the period; none for kinds that start a process") {
+  kube::Probe probe;
+  CHECK(timing_of(probe).grid == Nanoseconds(0));
+  probe.http_get.emplace();
+  const std::vector<std::pair<int, Nanoseconds>> rows = {
+      {1, Milliseconds(50)}, {4, Milliseconds(50)}, {5, Milliseconds(250)}, {10, Milliseconds(500)}, {60, Milliseconds(500)}};
+  for (const auto& [period, grid] : rows) {
+    INFO("period " << period);
+    probe.period_seconds = period;
+    CHECK(timing_of(probe).grid == grid);
+  }
+}

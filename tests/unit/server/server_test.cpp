@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <fstream>
@@ -50,6 +52,33 @@ TEST_CASE("The socket is root's alone, its folder is made, a stale one is replac
   UnixServer second(loop.get_executor(), data, {.socket = server.socket()});
   CHECK(second.start().error().code == Errc::already_exists);
   CHECK(ApiClient(server.socket()).get("/healthz")->body == "ok");
+}
+
+TEST_CASE("A socket that only a dead daemon's child still holds is replaced") {
+  TestServer server;
+  std::filesystem::create_directories(server.folder() / "run");
+  int end[2];
+  REQUIRE(::pipe(end) == 0);
+  const pid_t daemon = ::fork();
+  if (daemon == 0) {
+    ::close(end[1]);
+    const int listener = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::string(server.socket()).copy(address.sun_path, sizeof address.sun_path - 1);
+    const bool listens = ::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && ::listen(listener, 8) == 0;
+    if (listens && ::fork() == 0) {
+      char byte = 0;
+      ::_exit(static_cast<int>(::read(end[0], &byte, 1)));
+    }
+    ::_exit(listens ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(daemon, &status, 0) == daemon);
+  CHECK(status == 0);
+  CHECK(server.start().has_value());
+  ::close(end[0]);
+  ::close(end[1]);
 }
 
 TEST_CASE("No daemon is said plainly") {
