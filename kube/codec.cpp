@@ -6,6 +6,8 @@
 #include "kube/endpoint_slice.hpp"
 #include "kube/event.hpp"
 #include "kube/fields.hpp"
+#include "kube/lease.hpp"
+#include "kube/node.hpp"
 #include "kube/service.hpp"
 #include "kube/workload.hpp"
 
@@ -55,6 +57,8 @@ KEELSON_CODEC(EndpointSlice);
 KEELSON_CODEC(ConfigMap);
 KEELSON_CODEC(Secret);
 KEELSON_CODEC(Event);
+KEELSON_CODEC(Node);
+KEELSON_CODEC(Lease);
 KEELSON_CODEC(PersistentVolume);
 KEELSON_CODEC(PersistentVolumeClaim);
 KEELSON_CODEC(Deployment);

@@ -40,6 +40,8 @@ class Reader {
   void base64(const char* name, std::map<std::string, std::string>& values);
   // A list of objects of which only the "name" is carried.
   void names(const char* name, std::vector<std::string>& values);
+  // A time to the microsecond (metav1.MicroTime).
+  void micro(const char* name, std::optional<Time>& value) { (*this)(name, value); }
   void ints(const char* name, std::vector<std::int64_t>& values) { (*this)(name, values); }
   // A field that is fine and not carried.
   void ignore(const char* name);

@@ -52,6 +52,10 @@ void Writer::base64(const char* name, const std::map<std::string, std::string>& 
   for (const auto& [key, value] : values) (*current_)[name][key] = base64_encode(value);
 }
 
+void Writer::micro(const char* name, const std::optional<Time>& value) {
+  if (value) (*current_)[name] = format_micro_time(*value);
+}
+
 void Writer::names(const char* name, const std::vector<std::string>& values) {
   for (const std::string& value : values) (*current_)[name].push_back({{"name", value}});
 }

@@ -46,6 +46,7 @@ class Writer {
   }
   void base64(const char* name, const std::map<std::string, std::string>& values);
   void names(const char* name, const std::vector<std::string>& values);
+  void micro(const char* name, const std::optional<Time>& value);
   void ignore(const char*) {}
   void unsupported(const char*) {}
   void others(const std::vector<std::string>& names);  // each as an empty object: that it is there, not what it holds
