@@ -29,6 +29,41 @@ std::vector<std::string> flatten(const std::vector<std::string>& values) {
   return out;
 }
 
+// "KEY=VALUE:EFFECT" or "KEY:EFFECT".
+Result<kube::Taint> parse_taint(const std::string& words) {
+  const auto colon = words.rfind(':'), equals = words.find('=');
+  kube::Taint taint;
+  if (colon != std::string::npos) {
+    taint.key = words.substr(0, std::min(equals, colon));
+    if (equals < colon) taint.value = words.substr(equals + 1, colon - equals - 1);
+    taint.effect = words.substr(colon + 1);
+  }
+  const bool known = taint.effect == "NoSchedule" || taint.effect == "PreferNoSchedule" || taint.effect == "NoExecute";
+  if (known && !taint.key.empty()) return taint;
+  return make_error(Errc::invalid_argument, "--register-with-taints \"" + words +
+                                                "\": expected KEY[=VALUE]:EFFECT with NoSchedule, PreferNoSchedule or NoExecute");
+}
+
+Result<void> apply_node_flags(const RunFlags& f, ClusterOptions& o) {
+  for (const auto& label : flatten(f.node_labels)) {
+    const auto equals = label.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      return make_error(Errc::invalid_argument, "--node-labels \"" + label + "\": expected KEY=VALUE");
+    }
+    o.node_labels[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  if (!f.taints.empty()) o.taints.clear();
+  for (const auto& words : flatten(f.taints)) {
+    TRY(auto taint, parse_taint(words));
+    o.taints.push_back(std::move(taint));
+  }
+  if (f.cloud_provider && *f.cloud_provider != "external" && !f.cloud_provider->empty()) {
+    return make_error(Errc::invalid_argument, "--cloud-provider \"" + *f.cloud_provider + "\": external or nothing");
+  }
+  o.external_cloud = f.cloud_provider && *f.cloud_provider == "external";
+  return {};
+}
+
 Result<void> apply_flags(const RunFlags& f, Options& o) {
   take(f.manifests, o.manifests);
   take(f.endpoint, o.runtime_endpoint);
@@ -43,6 +78,11 @@ Result<void> apply_flags(const RunFlags& f, Options& o) {
   take(f.container_logs_dir, o.container_logs_dir);
   take(f.cluster_domain, o.cluster_domain);
   take(f.cgroup_driver, o.cgroup_driver);
+  take(f.kubeconfig, o.cluster.kubeconfig);
+  take(f.bootstrap_kubeconfig, o.cluster.bootstrap_kubeconfig);
+  take(f.cert_dir, o.cluster.cert_dir);
+  take(f.provider_id, o.cluster.provider_id);
+  CHECK_OK(apply_node_flags(f, o.cluster));
   if (f.cni_mode) {
     TRY(o.cni, parse_cni_mode(*f.cni_mode));
   }
@@ -79,6 +119,16 @@ void add_run_flags(CLI::App& c, RunFlags& f) {
   c.add_option("--node-ip", f.node_ips, "Address of this node, one per family [of the default route]")->group(general);
   c.add_option("--log-level", f.log_level, "trace, debug, info, warn, error [info]")->group(general);
   c.add_option("--log-format", f.log_format, "text, json, journal [text]")->group(general);
+
+  const auto* cluster = "Cluster";
+  c.add_option("--kubeconfig", f.kubeconfig, "How to reach the API server whose pods this node runs; written when bootstrapped")
+      ->group(cluster);
+  c.add_option("--bootstrap-kubeconfig", f.bootstrap_kubeconfig, "Credentials to ask for the node's own with")->group(cluster);
+  c.add_option("--cert-dir", f.cert_dir, "The node's certificates [ROOT/pki]")->group(cluster);
+  c.add_option("--node-labels", f.node_labels, "KEY=VALUE,... to register the node with")->group(cluster);
+  c.add_option("--register-with-taints", f.taints, "KEY=VALUE:EFFECT,... to register the node with")->group(cluster);
+  c.add_option("--provider-id", f.provider_id, "The node's identity at its cloud")->group(cluster);
+  c.add_option("--cloud-provider", f.cloud_provider, "external: wait for the cloud's controller to complete the node")->group(cluster);
 
   const auto* runtime = "Container runtime";
   c.add_option("--container-runtime-endpoint", f.endpoint, "CRI socket [unix:///run/containerd/containerd.sock]")

@@ -125,6 +125,55 @@ Result<void> set_quota_period(const Json& v, Options& o) {
   return {};
 }
 
+Result<void> set_authorization_mode(const Json& v, Options& o) {
+  TRY(const auto mode, as_string(v));
+  if (mode != "AlwaysAllow" && mode != "Webhook") return make_error(Errc::invalid_argument, "one of AlwaysAllow, Webhook");
+  o.cluster.serving.always_allow = mode == "AlwaysAllow";
+  return {};
+}
+
+Result<void> set_taints(const Json& v, Options& o) {
+  if (!v.is_array()) return wrong_type("list of taints", v);
+  o.cluster.taints.clear();
+  for (const auto& item : v) {
+    if (!item.is_object() || !item.contains("key") || !item.contains("effect")) return wrong_type("taint with key and effect", item);
+    kube::Taint taint;
+    TRY(taint.key, as_string(item.at("key")));
+    TRY(taint.value, as_string(item.value("value", Json(""))));
+    TRY(taint.effect, as_string(item.at("effect")));
+    o.cluster.taints.push_back(std::move(taint));
+  }
+  return {};
+}
+
+// An object of names to texts.
+template <class Place>
+ApplyField text_map(Place place) {
+  return [place](const Json& v, Options& o) -> Result<void> {
+    if (!v.is_object()) return wrong_type("object", v);
+    auto& target = place(o);
+    target.clear();
+    for (const auto& [name, value] : v.items()) {
+      TRY(target[name], as_string(value));
+    }
+    return {};
+  };
+}
+
+template <class Place>
+ApplyField quantities(Place place) {
+  return [place](const Json& v, Options& o) -> Result<void> {
+    if (!v.is_object()) return wrong_type("object of resource names to quantities", v);
+    auto& target = place(o);
+    target.clear();
+    for (const auto& [name, value] : v.items()) {
+      TRY(const auto words, as_string(value));
+      TRY(target[name], kube::Quantity::parse(words));
+    }
+    return {};
+  };
+}
+
 Result<void> set_cgroup_driver(const Json& v, Options& o) {
   TRY(const auto name, as_string(v));
   if (name != "cgroupfs" && name != "systemd") return make_error(Errc::invalid_argument, "one of cgroupfs, systemd");
@@ -209,28 +258,57 @@ ConfigKind kubelet_kind() {
       {"serializeImagePulls", set_serialize_pulls},
       {"maxParallelImagePulls", number(AT(parallel_pulls), 1, 1000)},
       {"seccompDefault", flag(AT(seccomp_default))},
+      {"address", text(AT(cluster.serving.address))},
+      {"port", number(AT(cluster.serving.port), 1, 65535)},
+      {"healthzBindAddress", text(AT(cluster.serving.healthz_address))},
+      {"healthzPort", number(AT(cluster.serving.healthz_port), 0, 65535)},
+      {"tlsCertFile", text(AT(cluster.serving.cert_file))},
+      {"tlsPrivateKeyFile", text(AT(cluster.serving.key_file))},
+      {"tlsMinVersion", text(AT(cluster.serving.tls_min_version))},
+      {"tlsCipherSuites", texts(AT(cluster.serving.tls_cipher_suites))},
+      {"serverTLSBootstrap", flag(AT(cluster.serving.tls_bootstrap))},
+      {"authentication.x509.clientCAFile", text(AT(cluster.serving.client_ca_file))},
+      {"authentication.anonymous.enabled", flag(AT(cluster.serving.anonymous))},
+      {"authentication.webhook.enabled", flag(AT(cluster.serving.token_webhook))},
+      {"authentication.webhook.cacheTTL", duration(AT(cluster.serving.token_ttl))},
+      {"authorization.mode", set_authorization_mode},
+      {"authorization.webhook.cacheAuthorizedTTL", duration(AT(cluster.serving.allow_ttl))},
+      {"authorization.webhook.cacheUnauthorizedTTL", duration(AT(cluster.serving.deny_ttl))},
+      {"enableDebuggingHandlers", flag(AT(cluster.serving.debugging_handlers))},
+      {"rotateCertificates", flag(AT(cluster.rotate_certificates))},
+      {"registerNode", flag(AT(cluster.register_node))},
+      {"registerWithTaints", set_taints},
+      {"providerID", text(AT(cluster.provider_id))},
+      {"systemReserved", quantities(AT(cluster.system_reserved))},
+      {"kubeReserved", quantities(AT(cluster.kube_reserved))},
+      {"evictionHard", text_map(AT(cluster.eviction_hard))},
+      {"podsPerCore", number(AT(cluster.pods_per_core), 0, kMax32)},
+      {"nodeStatusMaxImages", number(AT(cluster.max_images), -1, kMax32)},
+      {"nodeStatusUpdateFrequency", duration(AT(cluster.status_update))},
+      {"nodeStatusReportFrequency", duration(AT(cluster.status_report))},
+      {"nodeLeaseDurationSeconds", number(AT(cluster.lease_seconds), 1, kMax32)},
+      {"allowedUnsafeSysctls", texts(AT(cluster.allowed_sysctls))},
   };
   kind.without_effect = {
-      "address", "allowedUnsafeSysctls", "authentication", "authorization", "cgroupsPerQOS", "configMapAndSecretChangeDetectionStrategy",
-      "containerLogMaxFiles", "containerLogMaxSize", "containerLogMaxWorkers", "containerLogMonitorInterval", "contentType",
-      "cpuManagerPolicy", "cpuManagerPolicyOptions", "cpuManagerReconcilePeriod", "crashLoopBackOff", "enableContentionProfiling",
-      "enableControllerAttachDetach", "enableDebugFlagsHandler", "enableDebuggingHandlers", "enableProfilingHandler", "enableServer",
-      "enableSystemLogHandler", "enableSystemLogQuery", "enforceNodeAllocatable", "eventBurst", "eventRecordQPS", "evictionHard",
+      "cgroupsPerQOS", "configMapAndSecretChangeDetectionStrategy", "containerLogMaxFiles", "containerLogMaxSize",
+      "containerLogMaxWorkers", "containerLogMonitorInterval", "contentType", "cpuManagerPolicy",
+      "cpuManagerPolicyOptions", "cpuManagerReconcilePeriod", "crashLoopBackOff", "enableContentionProfiling",
+      "enableControllerAttachDetach", "enableDebugFlagsHandler", "enableProfilingHandler", "enableServer",
+      "enableSystemLogHandler", "enableSystemLogQuery", "enforceNodeAllocatable", "eventBurst", "eventRecordQPS",
       "evictionMaxPodGracePeriod", "evictionMinimumReclaim", "evictionPressureTransitionPeriod", "evictionSoft",
-      "evictionSoftGracePeriod", "failCgroupV1", "failSwapOn", "featureGates", "fileCheckFrequency", "hairpinMode", "healthzBindAddress",
-      "healthzPort", "httpCheckFrequency", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent", "imageMaximumGCAge",
-      "imageMinimumGCAge", "imagePullCredentialsVerificationPolicy", "imageServiceEndpoint", "iptablesDropBit", "iptablesMasqueradeBit",
-      "kernelMemcgNotification", "kubeAPIBurst", "kubeAPIQPS", "kubeReserved", "kubeReservedCgroup", "kubeletCgroups",
-      "localStorageCapacityIsolation", "logging", "makeIPTablesUtilChains", "maxOpenFiles", "memoryManagerPolicy", "memorySwap",
-      "memoryThrottlingFactor", "mergeDefaultEvictionSettings", "nodeLeaseDurationSeconds", "nodeStatusMaxImages",
-      "nodeStatusReportFrequency", "nodeStatusUpdateFrequency", "oomScoreAdj", "podCIDR", "podsPerCore", "port",
-      "preloadedImagesVerificationAllowlist", "protectKernelDefaults", "providerID", "qosReserved", "readOnlyPort", "registerNode",
-      "registerWithTaints", "registryBurst", "registryPullQPS", "reservedMemory", "reservedSystemCPUs", "rotateCertificates",
-      "runOnce", "runtimeRequestTimeout", "serverTLSBootstrap", "showHiddenMetricsForVersion", "shutdownGracePeriod",
-      "shutdownGracePeriodByPodPriority", "shutdownGracePeriodCriticalPods", "singleProcessOOMKill", "staticPodURL",
-      "staticPodURLHeader", "streamingConnectionIdleTimeout", "syncFrequency", "systemCgroups", "systemReserved",
-      "systemReservedCgroup", "tlsCertFile", "tlsCipherSuites", "tlsMinVersion", "tlsPrivateKeyFile", "topologyManagerPolicy",
-      "topologyManagerPolicyOptions", "topologyManagerScope", "tracing", "userNamespaces", "volumePluginDir", "volumeStatsAggPeriod"};
+      "evictionSoftGracePeriod", "failCgroupV1", "failSwapOn", "featureGates", "fileCheckFrequency", "hairpinMode",
+      "httpCheckFrequency", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent", "imageMaximumGCAge",
+      "imageMinimumGCAge", "imagePullCredentialsVerificationPolicy", "imageServiceEndpoint", "iptablesDropBit",
+      "iptablesMasqueradeBit", "kernelMemcgNotification", "kubeAPIBurst", "kubeAPIQPS", "kubeReservedCgroup",
+      "kubeletCgroups", "localStorageCapacityIsolation", "logging", "makeIPTablesUtilChains", "maxOpenFiles",
+      "memoryManagerPolicy", "memorySwap", "memoryThrottlingFactor", "mergeDefaultEvictionSettings", "oomScoreAdj",
+      "podCIDR", "preloadedImagesVerificationAllowlist", "protectKernelDefaults", "qosReserved", "readOnlyPort",
+      "registryBurst", "registryPullQPS", "reservedMemory", "reservedSystemCPUs", "runOnce", "runtimeRequestTimeout",
+      "showHiddenMetricsForVersion", "shutdownGracePeriod", "shutdownGracePeriodByPodPriority",
+      "shutdownGracePeriodCriticalPods", "singleProcessOOMKill", "staticPodURL", "staticPodURLHeader",
+      "streamingConnectionIdleTimeout", "syncFrequency", "systemCgroups", "systemReservedCgroup",
+      "topologyManagerPolicy", "topologyManagerPolicyOptions", "topologyManagerScope", "tracing", "userNamespaces",
+      "volumePluginDir", "volumeStatsAggPeriod"};
   return kind;
 }
 

@@ -5,8 +5,9 @@
 namespace keelson::agent {
 
 Result<void> check_options(const Options& o) {
-  if (o.manifests.empty()) {
-    return make_error(Errc::invalid_argument, "nothing to run: give --manifests DIR (or staticPodPath in --config)");
+  if (o.manifests.empty() && !o.cluster.enabled()) {
+    return make_error(Errc::invalid_argument,
+                      "nothing to run: give --manifests DIR (or staticPodPath in --config) or --kubeconfig FILE");
   }
   for (const auto& ip : o.node_ips) {
     if (!proxy::IpAddress::parse(ip)) return make_error(Errc::invalid_argument, "--node-ip \"" + ip + "\" is not an IP address");

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/config/cluster_options.hpp"
 #include "base/log.hpp"
 #include "proxy/config.hpp"
 
@@ -23,6 +24,7 @@ enum class CniMode {
 struct Options {
   // Sources.
   std::filesystem::path manifests;  // --manifests, staticPodPath; empty: none
+  ClusterOptions cluster;           // the API server; beside it, the folder holds static pods
 
   // This node.
   std::string hostname_override;       // empty: the host's name

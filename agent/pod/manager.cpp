@@ -50,7 +50,10 @@ struct PodManager::Listing {
 
 PodManager::PodManager(PodContext& context)
     : ctx_(context), resync_wanted_(context.executor), pods_changed_(context.executor), tasks_(context.executor) {
-  ctx_.publish = [this](const std::string&, const std::shared_ptr<const kube::PodStatus>&) { changed(); };
+  ctx_.publish = [this](const std::string& uid, const std::shared_ptr<const kube::PodStatus>& status) {
+    if (status_handler_) status_handler_(uid, status);
+    changed();
+  };
   ctx_.learn_id = [this](const std::string& id, const std::string& uid) { uid_by_id_[id] = uid; };
 }
 
@@ -149,6 +152,7 @@ void PodManager::launch(std::shared_ptr<const kube::Pod> pod, std::optional<std:
   auto checkpoint = known_absent ? std::nullopt : load_checkpoint(spec::pod_dir(ctx_.facts, uid));
   uid_by_key_[kube::object_key(pod->metadata)] = uid;
   auto worker = std::make_unique<PodWorker>(ctx_, std::move(pod), std::move(checkpoint), known_absent && !stop_grace);
+  if (status_handler_ && !worker->status()->phase.empty()) status_handler_(uid, worker->status());
   if (stop_grace) worker->stop(*stop_grace);
   workers_[uid] = std::move(worker);
   tasks_.spawn("pod " + uid, run_worker(uid));
@@ -186,6 +190,7 @@ void PodManager::worker_done(const std::string& uid) {
   pods_changed_.notify();
   removed_.push_back(uid);
   if (removed_.size() > kMaxRemoved) removed_.pop_front();
+  if (gone_handler_) gone_handler_(uid);
   const auto next = waiting_.find(key);
   if (next == waiting_.end()) {
     ctx_.journal.retire(key);

@@ -57,6 +57,10 @@ class PodManager {
 
   // Called when a pod came, changed its status, or went.
   void on_change(std::function<void()> handler) { handlers_.push_back(std::move(handler)); }
+  // Called with each new status of a pod, and with the UID of a pod of which nothing is left.
+  using StatusHandler = std::function<void(const std::string& uid, const std::shared_ptr<const kube::PodStatus>& status)>;
+  void on_status(StatusHandler handler) { status_handler_ = std::move(handler); }
+  void on_gone(std::function<void(const std::string& uid)> handler) { gone_handler_ = std::move(handler); }
 
   [[nodiscard]] std::vector<PodView> pods() const;  // by namespace, then name
   [[nodiscard]] std::optional<PodView> find(const std::string& ns, const std::string& name) const;
@@ -87,6 +91,8 @@ class PodManager {
   std::vector<PodView> remembered_;
   std::unique_ptr<Listing> first_;
   std::vector<std::function<void()>> handlers_;
+  StatusHandler status_handler_;
+  std::function<void(const std::string&)> gone_handler_;
   static constexpr std::size_t kMaxRemoved = 256;
   std::deque<std::string> removed_;  // UIDs of the latest pods that are gone
   Notifier resync_wanted_;

@@ -44,6 +44,7 @@ class Planner {
   explicit Planner(const PlanInput& input) : in_(input), spec_(input.pod.spec) {}
 
   Plan run() {
+    if (in_.ended) return give_up();
     const auto change = sandbox_change(in_.pod, in_.observed);
     if (change.needed) return with_new_sandbox(change.attempt);
     prune();

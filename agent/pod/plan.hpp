@@ -31,6 +31,7 @@ struct PlanInput {
   const std::map<std::string, BackoffState>& backoff;  // by container name
   const BackoffPolicy& policy;
   SystemTime now;
+  bool ended = false;  // the pod has Succeeded or Failed: whatever its spec says, it never runs again
 };
 
 struct StartContainer {

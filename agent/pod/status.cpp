@@ -194,6 +194,7 @@ std::string phase_of(const StatusInput& in, const kube::PodStatus& status) {
 bool is_terminal_phase(const std::string& phase) { return phase == "Succeeded" || phase == "Failed"; }
 
 kube::PodStatus make_status(const StatusInput& in) {
+  if (is_terminal_phase(in.previous.phase) && in.observed.containers.empty()) return in.previous;
   kube::PodStatus out;
   out.observed_generation = in.pod.metadata.generation > 0 ? std::optional(in.pod.metadata.generation) : std::nullopt;
   out.qos_class = std::string(spec::to_string(spec::qos_class(in.pod)));

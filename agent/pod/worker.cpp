@@ -15,8 +15,9 @@ namespace {
 
 constexpr BackoffPolicy kRetryPolicy{Milliseconds(500), Seconds(10), Seconds(120)};
 
-kube::PodStatus initial_status(const std::optional<Checkpoint>& checkpoint) {
-  return checkpoint ? checkpoint->status : kube::PodStatus{};
+// What an earlier agent said of the pod, or what the API server shows of it.
+kube::PodStatus initial_status(const kube::Pod& pod, const std::optional<Checkpoint>& checkpoint) {
+  return checkpoint ? checkpoint->status : pod.status;
 }
 
 const kube::ContainerStatus* status_of(const kube::PodStatus& status, const std::string& name) {
@@ -33,7 +34,7 @@ PodWorker::PodWorker(PodContext& context, std::shared_ptr<const kube::Pod> pod, 
                      bool known_absent)
     : ctx_(context),
       pod_(std::move(pod)),
-      status_(std::make_shared<const kube::PodStatus>(initial_status(checkpoint))),
+      status_(std::make_shared<const kube::PodStatus>(initial_status(*pod_, checkpoint))),
       objects_(std::make_shared<const kube::ObjectSet>()),
       retries_(kRetryPolicy),
       wake_(context.executor),
@@ -156,7 +157,8 @@ Awaitable<bool> PodWorker::round() {
   co_await refresh_objects();
   update_probes();
   const auto facts = probe_facts();
-  auto next = plan({*pod_, observed_, facts, backoff_, restart_policy_, ctx_.clock.now()});
+  auto next = plan({*pod_, observed_, facts, backoff_, restart_policy_, ctx_.clock.now(),
+                    is_terminal_phase(status_->phase)});
   publish(next);
   plan_wake_ = next.wake_at;
   const bool acted = co_await perform(next);

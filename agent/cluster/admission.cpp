@@ -1,0 +1,161 @@
+#include "agent/cluster/admission.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "agent/spec/resources.hpp"
+#include "kube/labels.hpp"
+
+namespace keelson::agent {
+namespace {
+
+// Namespaced and without harm to other pods (pkg/kubelet/sysctl/safe_sysctls.go).
+constexpr std::array<std::string_view, 12> kSafeSysctls = {
+    "kernel.shm_rmid_forced",        "net.ipv4.ip_local_port_range",  "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range",     "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.tcp_keepalive_time",   "net.ipv4.tcp_fin_timeout",      "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem",             "net.ipv4.tcp_wmem"};
+
+std::string dotted(std::string name) {
+  std::replace(name.begin(), name.end(), '/', '.');
+  return name;
+}
+
+bool is_allowed_sysctl(const std::string& name, const std::vector<std::string>& allowed) {
+  if (std::find(kSafeSysctls.begin(), kSafeSysctls.end(), name) != kSafeSysctls.end()) return true;
+  return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& pattern) {
+    return pattern.ends_with('*') ? name.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1)) : name == pattern;
+  });
+}
+
+std::optional<Rejection> refuse_sysctls(const AdmissionInput& in) {
+  if (!in.pod.spec.security_context) return std::nullopt;
+  for (const auto& sysctl : in.pod.spec.security_context->sysctls) {
+    if (is_allowed_sysctl(dotted(sysctl.name), in.allowed_sysctls)) continue;
+    return Rejection{"SysctlForbidden", "forbidden sysctl: \"" + sysctl.name + "\" not allowlisted"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Rejection> refuse_os(const AdmissionInput& in) {
+  constexpr const char* kOsLabel = "kubernetes.io/os";
+  const auto& selector = in.pod.spec.node_selector;
+  if (const auto it = selector.find(kOsLabel); it != selector.end() && it->second != "linux") {
+    return Rejection{"PodOSSelectorNodeLabelDoesNotMatch",
+                     "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"};
+  }
+  if (in.pod.spec.os && in.pod.spec.os->name != "linux") {
+    return Rejection{"PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"};
+  }
+  return std::nullopt;
+}
+
+std::int64_t amount(const std::string& resource, const kube::Quantity& quantity) {
+  return resource == "cpu" ? quantity.milli_value() : quantity.value();
+}
+
+std::string shortage(const std::string& resource, std::int64_t requested, std::int64_t used, std::int64_t capacity) {
+  return "Node didn't have enough resource: " + resource + ", requested: " + std::to_string(requested) +
+         ", used: " + std::to_string(used) + ", capacity: " + std::to_string(capacity);
+}
+
+std::optional<Rejection> refuse_resources(const AdmissionInput& in) {
+  const auto& allocatable = in.node.status.allocatable;
+  if (const auto pods = allocatable.find("pods"); pods != allocatable.end()) {
+    const auto used = static_cast<std::int64_t>(in.others.size());
+    if (used + 1 > pods->second.value()) return Rejection{"OutOfpods", shortage("pods", 1, used, pods->second.value())};
+  }
+  for (const auto& [resource, wanted] : spec::pod_requests(in.pod)) {
+    const auto free = allocatable.find(resource);
+    if (wanted.is_zero() || free == allocatable.end()) continue;  // the node does not manage it: not for it to refuse
+    std::int64_t used = 0;
+    for (const auto* other : in.others) used += amount(resource, spec::amount_of(spec::pod_requests(*other), resource));
+    const auto requested = amount(resource, wanted), capacity = amount(resource, free->second);
+    if (requested > capacity - used) return Rejection{"OutOf" + resource, shortage(resource, requested, used, capacity)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Rejection> refuse_node(const AdmissionInput& in) {
+  const auto& spec = in.pod.spec;
+  const auto& node = in.node.metadata;
+  bool fits = kube::matches(spec.node_selector, node.labels);
+  if (fits && spec.affinity && spec.affinity->node_affinity) {
+    const auto& required = spec.affinity->node_affinity->required_during_scheduling_ignored_during_execution;
+    if (required) fits = kube::matches(*required, node.labels, node.name);
+  }
+  if (!fits) {
+    return Rejection{"NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"};
+  }
+  if (!spec.node_name.empty() && spec.node_name != node.name) {
+    return Rejection{"NodeName", "Predicate NodeName failed: node(s) didn't match the requested node name"};
+  }
+  return std::nullopt;
+}
+
+struct HostPort {
+  std::string ip, protocol;
+  std::int32_t port = 0;
+  [[nodiscard]] bool conflicts(const HostPort& other) const {
+    const bool same_ip = ip == other.ip || ip == "0.0.0.0" || other.ip == "0.0.0.0";
+    return port == other.port && protocol == other.protocol && same_ip;
+  }
+};
+
+std::vector<HostPort> host_ports(const kube::Pod& pod) {
+  std::vector<HostPort> out;
+  const auto add = [&](const kube::Container& c) {
+    for (const auto& p : c.ports) {
+      if (p.host_port > 0) out.push_back({p.host_ip.empty() ? "0.0.0.0" : p.host_ip, p.protocol.empty() ? "TCP" : p.protocol, p.host_port});
+    }
+  };
+  for (const auto& c : pod.spec.containers) add(c);
+  for (const auto& c : pod.spec.init_containers) {
+    if (spec::is_sidecar(c)) add(c);
+  }
+  return out;
+}
+
+std::optional<Rejection> refuse_ports(const AdmissionInput& in) {
+  const auto wanted = host_ports(in.pod);
+  if (wanted.empty()) return std::nullopt;
+  for (const auto* other : in.others) {
+    for (const auto& taken : host_ports(*other)) {
+      if (std::any_of(wanted.begin(), wanted.end(), [&](const HostPort& p) { return p.conflicts(taken); })) {
+        return Rejection{"NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+bool tolerates(const kube::Toleration& t, const kube::Taint& taint) {
+  if (!t.effect.empty() && t.effect != taint.effect) return false;
+  if (!t.key.empty() && t.key != taint.key) return false;
+  if (t.op == "Exists") return true;
+  return !t.key.empty() && t.value == taint.value;
+}
+
+std::optional<Rejection> refuse_taints(const AdmissionInput& in) {
+  if (in.is_static) return std::nullopt;
+  for (const auto& taint : in.node.spec.taints) {
+    if (taint.effect != "NoExecute") continue;
+    const auto& all = in.pod.spec.tolerations;
+    if (std::none_of(all.begin(), all.end(), [&](const auto& t) { return tolerates(t, taint); })) {
+      return Rejection{"TaintToleration", "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Rejection> admit(const AdmissionInput& in) {
+  for (const auto check : {refuse_sysctls, refuse_os, refuse_resources, refuse_node, refuse_ports, refuse_taints}) {
+    if (auto rejection = check(in)) return rejection;
+  }
+  return std::nullopt;
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,32 @@
+// Whether this node can take a pod that was bound to it, as a pure function: the predicates that the kubelet checks
+// again, because a scheduler may not have been asked (nodeName set by hand) or may have been wrong. After upstream's
+// pkg/kubelet/lifecycle/predicate.go and pkg/scheduler's AdmissionCheck; texts as there.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kube/node.hpp"
+#include "kube/pod.hpp"
+
+namespace keelson::agent {
+
+struct Rejection {
+  std::string reason;  // "OutOfcpu", "NodeAffinity", ...
+  std::string message;
+  bool operator==(const Rejection&) const = default;
+};
+
+struct AdmissionInput {
+  const kube::Pod& pod;
+  const kube::Node& node;                      // as the API server has it; status.allocatable counts
+  const std::vector<const kube::Pod*>& others;  // pods that hold resources of the node: admitted and not ended
+  const std::vector<std::string>& allowed_sysctls;     // --allowed-unsafe-sysctls: names, or prefixes ending in '*'
+  bool is_static = false;
+};
+
+// Why the pod is refused; nothing where it is admitted. The first reason wins, in upstream's order.
+[[nodiscard]] std::optional<Rejection> admit(const AdmissionInput& input);
+
+}  // namespace keelson::agent

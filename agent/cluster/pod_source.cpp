@@ -1,0 +1,169 @@
+#include "agent/cluster/pod_source.hpp"
+
+#include <algorithm>
+
+#include "agent/cluster/admission.hpp"
+#include "agent/pod/status.hpp"
+#include "base/log.hpp"
+
+namespace keelson::agent {
+namespace {
+
+constexpr const char* kMirrorAnnotation = "kubernetes.io/config.mirror";
+
+const kube::PodCondition* condition_of(const kube::Pod& pod, const std::string& type) {
+  const auto& list = pod.status.conditions;
+  const auto it = std::find_if(list.begin(), list.end(), [&](const auto& c) { return c.type == type; });
+  return it == list.end() ? nullptr : &*it;
+}
+
+// Pods that run already keep their place; among the others the oldest comes first.
+bool comes_before(const std::shared_ptr<const kube::Pod>& a, const std::shared_ptr<const kube::Pod>& b) {
+  const bool runs_a = a->status.phase == "Running", runs_b = b->status.phase == "Running";
+  if (runs_a != runs_b) return runs_a;
+  return a->metadata.creation_timestamp < b->metadata.creation_timestamp;
+}
+
+}  // namespace
+
+bool means_other(const kube::Pod& before, const kube::Pod& now) {
+  const auto &a = before.metadata, &b = now.metadata;
+  if (!(before.spec == now.spec) || a.labels != b.labels || a.annotations != b.annotations) return true;
+  if (a.deletion_timestamp != b.deletion_timestamp || a.deletion_grace_period_seconds != b.deletion_grace_period_seconds) {
+    return true;
+  }
+  return std::any_of(now.spec.readiness_gates.begin(), now.spec.readiness_gates.end(), [&](const auto& gate) {
+    const auto *x = condition_of(before, gate.condition_type), *y = condition_of(now, gate.condition_type);
+    return (x == nullptr) != (y == nullptr) || (x != nullptr && x->status != y->status);
+  });
+}
+
+ApiPodSource::ApiPodSource(const Clock& clock, PodManager& pods, StatusWriter& statuses, Journal& journal,
+                           std::function<std::shared_ptr<const kube::Node>()> node, PodSourceOptions options)
+    : clock_(clock), manager_(pods), statuses_(statuses), journal_(journal), node_(std::move(node)),
+      options_(std::move(options)) {}
+
+void ApiPodSource::set(std::shared_ptr<const kube::Pod> pod) {
+  if (pod->metadata.annotations.count(kMirrorAnnotation) > 0) return;  // shows a static pod; it is not run for it
+  const auto uid = pod->metadata.uid;
+  statuses_.observed(uid, pod);
+  auto& known = pods_[uid];
+  const auto before = std::exchange(known, pod);
+  if (!synced_ || (before && !means_other(*before, *pod))) return;
+  take(pod);
+}
+
+void ApiPodSource::remove(const kube::Pod& pod) {
+  const auto& uid = pod.metadata.uid;
+  const auto it = pods_.find(uid);
+  if (it == pods_.end()) return;
+  const auto grace = it->second->metadata.deletion_timestamp ? it->second->metadata.deletion_grace_period_seconds : std::nullopt;
+  pods_.erase(it);
+  statuses_.forgotten(uid);
+  admitted_.erase(uid);
+  if (synced_) manager_.remove(uid, grace);
+}
+
+void ApiPodSource::synced() {
+  if (synced_) return;
+  synced_ = true;
+  for (const auto& uid : alone_) {
+    if (pods_.count(uid) == 0) manager_.remove(uid);
+  }
+  alone_.clear();
+  std::vector<std::shared_ptr<const kube::Pod>> all;
+  for (const auto& [uid, pod] : pods_) all.push_back(pod);
+  std::sort(all.begin(), all.end(), comes_before);
+  for (const auto& pod : all) {
+    if (!pod->metadata.deletion_timestamp) take(pod);
+  }
+  manager_.sources_ready();
+  for (const auto& pod : all) {
+    if (pod->metadata.deletion_timestamp) take(pod);
+  }
+}
+
+void ApiPodSource::go_on_alone() {
+  if (synced_) return;
+  for (const auto& view : manager_.remembered()) {
+    if (view.stopping || is_terminal_phase(view.status->phase)) continue;
+    alone_.insert(view.pod->metadata.uid);
+    admitted_[view.pod->metadata.uid] = view.pod;
+    manager_.upsert(view.pod);
+  }
+  log_warn("the API server does not answer: pods go on as they were last known", {{"pods", alone_.size()}});
+  manager_.sources_ready();
+}
+
+void ApiPodSource::worker_gone(const std::string& uid) {
+  admitted_.erase(uid);
+  statuses_.finished(uid);
+}
+
+void ApiPodSource::take(const std::shared_ptr<const kube::Pod>& pod) {
+  const auto& uid = pod->metadata.uid;
+  if (pod->metadata.deletion_timestamp) {
+    take_deleted(*pod);
+    return;
+  }
+  if (admitted_.count(uid) == 0 && !is_terminal_phase(pod->status.phase)) {
+    const auto node = node_();
+    if (!node) {
+      reject(*pod, "InvalidNodeInfo", "Kubelet cannot get node info.");
+      return;
+    }
+    if (const auto refused = admit({*pod, *node, holders(uid), options_.allowed_sysctls})) {
+      reject(*pod, refused->reason, refused->message);
+      return;
+    }
+  }
+  if (admitted_.count(uid) == 0) {
+    log_info("pod wanted", {{"pod", kube::object_key(pod->metadata)}, {"uid", uid}});
+  }
+  admitted_[uid] = pod;
+  manager_.upsert(pod);
+}
+
+// A pod that never had a worker here has nothing to stop: its end is only to be said.
+void ApiPodSource::take_deleted(const kube::Pod& pod) {
+  const auto& uid = pod.metadata.uid;
+  if (manager_.find_uid(uid)) {
+    log_info("pod is being deleted", {{"pod", kube::object_key(pod.metadata)}, {"uid", uid}});
+    manager_.remove(uid, pod.metadata.deletion_grace_period_seconds);
+    return;
+  }
+  manager_.remove(uid);  // it may be waiting for the end of an earlier pod of its name
+  admitted_.erase(uid);
+  if (!is_terminal_phase(pod.status.phase)) {
+    auto status = std::make_shared<kube::PodStatus>(pod.status);
+    status->phase = "Failed";
+    statuses_.set(uid, std::move(status));
+  }
+  statuses_.finished(uid);
+}
+
+void ApiPodSource::reject(const kube::Pod& pod, const std::string& reason, const std::string& message) {
+  const auto key = kube::object_key(pod.metadata);
+  log_warn("pod refused", {{"pod", key}, {"reason", reason}, {"message", message}});
+  journal_.pod(key).event(EntryKind::warning, "pod", reason, message);
+  auto status = rejected_status(pod, reason, message, clock_.now());
+  status.conditions = pod.status.conditions;
+  statuses_.set(pod.metadata.uid, std::make_shared<const kube::PodStatus>(std::move(status)));
+}
+
+bool ApiPodSource::is_ended(const std::string& uid) const {
+  const auto view = manager_.find_uid(uid);
+  if (view) return is_terminal_phase(view->status->phase);
+  const auto it = pods_.find(uid);
+  return it != pods_.end() && is_terminal_phase(it->second->status.phase);
+}
+
+std::vector<const kube::Pod*> ApiPodSource::holders(const std::string& except) const {
+  std::vector<const kube::Pod*> out;
+  for (const auto& [uid, pod] : admitted_) {
+    if (uid != except && !is_ended(uid)) out.push_back(pod.get());
+  }
+  return out;
+}
+
+}  // namespace keelson::agent

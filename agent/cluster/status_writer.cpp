@@ -1,0 +1,172 @@
+#include "agent/cluster/status_writer.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "agent/cluster/status_patch.hpp"
+#include "agent/pod/status.hpp"
+#include "base/log.hpp"
+#include "kube/codec.hpp"
+
+namespace keelson::agent {
+namespace {
+
+constexpr unsigned kRequestsAtATime = 16;
+constexpr Nanoseconds kFirstDelay = Milliseconds(200);
+constexpr Nanoseconds kMaxDelay = Seconds(10);
+
+std::string pod_path(const kube::Pod& pod) {
+  return "/api/v1/namespaces/" + pod.metadata.ns + "/pods/" + pod.metadata.name;
+}
+
+// Of two pictures of one pod the newer; versions of one resource compare as numbers (KEP-5504).
+bool is_newer(const kube::Pod& a, const kube::Pod& b) {
+  const auto &x = a.metadata.resource_version, &y = b.metadata.resource_version;
+  return x.size() != y.size() ? x.size() > y.size() : x > y;
+}
+
+}  // namespace
+
+StatusWriter::StatusWriter(Executor executor, kube::Api& api)
+    : api_(api), places_(executor, kRequestsAtATime), wake_(executor), tasks_(executor) {}
+
+void StatusWriter::touch(Entry& entry) {
+  entry.dirty = true;
+  wake_.notify();
+}
+
+void StatusWriter::observed(const std::string& uid, std::shared_ptr<const kube::Pod> pod) {
+  auto& entry = entries_[uid];
+  const bool same_object = entry.api && entry.api->metadata.uid == pod->metadata.uid;
+  if (same_object && !is_newer(*pod, *entry.api)) return;  // the echo of what our own request answered
+  entry.api = std::move(pod);
+  if (entry.ours || entry.finished) touch(entry);
+}
+
+void StatusWriter::forgotten(const std::string& uid) {
+  const auto it = entries_.find(uid);
+  if (it == entries_.end()) return;
+  it->second.api = nullptr;
+  if (it->second.finished && !it->second.busy) entries_.erase(it);
+}
+
+void StatusWriter::set(const std::string& uid, std::shared_ptr<const kube::PodStatus> status) {
+  auto& entry = entries_[uid];
+  entry.ours = std::move(status);
+  if (entry.api) touch(entry);
+}
+
+void StatusWriter::finished(const std::string& uid) {
+  auto& entry = entries_[uid];
+  entry.finished = true;
+  if (!entry.api) {
+    if (!entry.busy) entries_.erase(uid);
+    return;
+  }
+  touch(entry);
+}
+
+std::size_t StatusWriter::pending() const {
+  return static_cast<std::size_t>(
+      std::count_if(entries_.begin(), entries_.end(), [](const auto& e) { return e.second.dirty || e.second.busy; }));
+}
+
+Awaitable<void> StatusWriter::run() {
+  for (;;) {
+    co_await wake_.wait();
+    for (auto& [uid, entry] : entries_) {
+      if (!entry.dirty || entry.busy) continue;
+      entry.busy = true;
+      tasks_.spawn("status of pod " + uid, write(uid));
+    }
+  }
+}
+
+Awaitable<void> StatusWriter::stop() {
+  tasks_.cancel();
+  co_await tasks_.join();
+}
+
+Awaitable<void> StatusWriter::write(std::string uid) {
+  for (;;) {
+    Outcome outcome = Outcome::done;
+    {
+      const auto permit = co_await places_.acquire();
+      entries_[uid].dirty = false;
+      outcome = co_await step(uid);
+    }
+    auto& entry = entries_[uid];
+    if (outcome == Outcome::failed) {
+      entry.dirty = true;
+      entry.delay = std::clamp(entry.delay * 2, kFirstDelay, kMaxDelay);
+      co_await sleep_for(entry.delay);
+      continue;
+    }
+    entry.delay = Nanoseconds(0);
+    if (outcome == Outcome::again || entry.dirty) continue;
+    break;
+  }
+  const auto it = entries_.find(uid);
+  it->second.busy = false;
+  if (it->second.finished && !it->second.api) entries_.erase(it);
+}
+
+// The one thing to be done next.
+Awaitable<StatusWriter::Outcome> StatusWriter::step(std::string uid) {
+  const Entry& entry = entries_[uid];
+  if (!entry.api) co_return Outcome::done;
+  if (entry.ours) {
+    const auto change = status_patch(entry.api->metadata.uid, entry.api->status, *entry.ours);
+    if (change) {
+      auto body = change->dump();
+      co_return co_await patch(std::move(uid), std::move(body));
+    }
+  }
+  if (!entry.finished || !entry.api->metadata.deletion_timestamp) co_return Outcome::done;
+  co_return co_await remove(std::move(uid));
+}
+
+Awaitable<StatusWriter::Outcome> StatusWriter::patch(std::string uid, std::string body) {
+  kube::ApiRequest request;
+  request.method = "PATCH";
+  request.path = pod_path(*entries_[uid].api) + "/status";
+  request.content_type = kube::kStrategicMergePatch;
+  request.body = std::move(body);
+  auto answer = co_await api_.send(std::move(request));
+  if (!answer) co_return failure(uid, "status of the pod not written", answer.error());
+  const auto json = nlohmann::json::parse(*answer, nullptr, false);
+  auto pod = kube::decode<kube::Pod>(json);
+  auto& entry = entries_[uid];
+  if (!pod || !entry.api || entry.api->metadata.uid != pod->metadata.uid) co_return Outcome::done;
+  if (is_newer(*pod, *entry.api)) entry.api = std::make_shared<const kube::Pod>(std::move(*pod));
+  co_return entry.finished ? Outcome::again : Outcome::done;
+}
+
+Awaitable<StatusWriter::Outcome> StatusWriter::remove(std::string uid) {
+  const auto& pod = *entries_[uid].api;
+  kube::ApiRequest request;
+  request.method = "DELETE";
+  request.path = pod_path(pod);
+  request.body = nlohmann::json{{"apiVersion", "v1"},
+                                {"kind", "DeleteOptions"},
+                                {"gracePeriodSeconds", 0},
+                                {"preconditions", {{"uid", pod.metadata.uid}}}}
+                     .dump();
+  const auto answer = co_await api_.send(std::move(request));
+  if (!answer) co_return failure(uid, "pod not deleted", answer.error());
+  // With finalizers the object stays; the watch tells when it is gone.
+  co_return Outcome::done;
+}
+
+// Not there, or another pod of that name: nothing is left to say.
+StatusWriter::Outcome StatusWriter::failure(const std::string& uid, const char* what, const Error& error) {
+  auto& entry = entries_[uid];
+  if (error.code == Errc::not_found || error.reason == "Conflict") {
+    entry.api = nullptr;
+    return Outcome::done;
+  }
+  log_warn(what, {{"pod", entry.api ? kube::object_key(entry.api->metadata) : uid}, {"error", error}});
+  return error.code == Errc::invalid_argument ? Outcome::done : Outcome::failed;
+}
+
+}  // namespace keelson::agent
