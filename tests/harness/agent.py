@@ -11,7 +11,7 @@ from .process import Process, run, wait_for
 
 
 class Agent:
-    """`flags` is the whole command line after `keelson run`; start() returns when the socket answers."""
+    """`flags` is the whole command line after `keelson run`; start() returns when the socket answers, or at once."""
 
     def __init__(
         self, folder: pathlib.Path, flags: list, enter=lambda *command: list(command), env: dict | None = None
@@ -21,12 +21,13 @@ class Agent:
         self.log = folder / "keelson.log"
         self.process: Process | None = None
 
-    def start(self, timeout: float = 20) -> None:
+    def start(self, timeout: float = 20, wait: bool = True) -> None:
         binary = paths.BIN / "keelson"
         if not binary.exists():
             raise RuntimeError(f"{binary} is missing: ./dev build first")
         self.process = Process(self.enter(binary, "run", "--socket", self.socket, *self.flags), self.log, env=self.env)
-        wait_for(self._answers, timeout, "keelson answers on its socket")
+        if wait:
+            wait_for(self._answers, timeout, "keelson answers on its socket")
 
     def _answers(self) -> bool:
         if not self.process.running():

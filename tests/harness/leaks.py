@@ -44,13 +44,13 @@ class Leaks:
             if path.name != "lock" and not path.name.startswith("last_reserved_ip")
         ]
         found += [f"interface: {line.split(':')[1].strip()}" for line in self._links() if "veth" in line.split("@")[0]]
-        found += [
-            f"rule: {line}"
-            for line in node.rules("nat").splitlines()
-            if line.startswith((":KUBE-SVC-", ":KUBE-SEP-", ":KUBE-EXT-", ":CNI-DN-"))
-        ]
+        found += self._of_services()
         found += [f"log: {path}" for folder in (node.logs_dir, node.log_links) for path in self._list(folder)]
         return found + self._of_cgroups()
+
+    def _of_services(self) -> list[str]:
+        chains = (":KUBE-SVC-", ":KUBE-SEP-", ":KUBE-EXT-", ":CNI-DN-")
+        return [f"rule: {line}" for line in self.node.rules("nat").splitlines() if line.startswith(chains)]
 
     def _of_cgroups(self) -> list[str]:
         """Cgroups are in a tree shared by the machine; only those of our pods count."""
