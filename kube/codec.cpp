@@ -40,10 +40,16 @@ nlohmann::json encode(const T& object) {
   return json;
 }
 
+template <class T>
+std::string encode_text(const T& object) {
+  return encode(object).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 #define KEELSON_CODEC(TYPE)                                             \
   KEELSON_FIELDS_EXTERN(TYPE);                                          \
   template Result<TYPE> decode<TYPE>(const nlohmann::json&, Warnings*); \
-  template nlohmann::json encode<TYPE>(const TYPE&)
+  template nlohmann::json encode<TYPE>(const TYPE&);                    \
+  template std::string encode_text<TYPE>(const TYPE&)
 
 KEELSON_CODEC(ObjectMeta);
 KEELSON_CODEC(LabelSelector);

@@ -24,4 +24,8 @@ template <class T>
 template <class T>
 [[nodiscard]] nlohmann::json encode(const T& object);
 
+// The same as compact text, for callers that have no need of json.hpp. Bytes that are no UTF-8 become U+FFFD.
+template <class T>
+[[nodiscard]] std::string encode_text(const T& object);
+
 }  // namespace keelson::kube
