@@ -59,6 +59,7 @@ struct NodeInput {
   bool disk_pressure = false;
   bool pid_pressure = false;
   std::vector<std::string> errors;  // why the node is not Ready, in upstream's order: see runtime_health.hpp
+  std::optional<SteadyTime> recheck_at;  // when time alone changes this (RuntimeHealth::due)
 };
 
 // The Node to create: labels, taints, annotations, providerID, and the status that `now` gives.

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "kube/client/resource.hpp"
 #include "kube/codec.hpp"
 
 namespace keelson::agent {
@@ -95,7 +96,7 @@ std::optional<std::string> node_status_patch(const kube::Node& before, const kub
   const Json status = status_diff(at(old, "status"), at(wanted, "status"));
   if (!status.empty()) patch["status"] = status;
   if (patch.empty()) return std::nullopt;
-  return patch.dump();
+  return kube::to_text(patch);
 }
 
 NodeChange node_change(const kube::Node& before, const kube::Node& after) {
