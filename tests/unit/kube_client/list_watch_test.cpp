@@ -10,6 +10,7 @@
 #include "loop.hpp"
 #include "scripted_api.hpp"
 
+#include "printing.hpp"
 using namespace keelson;
 using namespace keelson::kube;
 using test::ScriptedApi;
