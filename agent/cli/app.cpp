@@ -45,6 +45,7 @@ int run_cleanup(const RunFlags& flags) {
   auto options = prepare(flags);
   if (!options) return fail(options.error());
   options->manifests.clear();
+  options->cluster = {};
   return Daemon(std::move(*options)).clean_up();
 }
 

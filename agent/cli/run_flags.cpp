@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "agent/config/config_file.hpp"
+#include "agent/node/node_flags.hpp"
 #include "base/strings.hpp"
 
 namespace keelson::agent {
@@ -29,33 +30,12 @@ std::vector<std::string> flatten(const std::vector<std::string>& values) {
   return out;
 }
 
-// "KEY=VALUE:EFFECT" or "KEY:EFFECT".
-Result<kube::Taint> parse_taint(const std::string& words) {
-  const auto colon = words.rfind(':'), equals = words.find('=');
-  kube::Taint taint;
-  if (colon != std::string::npos) {
-    taint.key = words.substr(0, std::min(equals, colon));
-    if (equals < colon) taint.value = words.substr(equals + 1, colon - equals - 1);
-    taint.effect = words.substr(colon + 1);
-  }
-  const bool known = taint.effect == "NoSchedule" || taint.effect == "PreferNoSchedule" || taint.effect == "NoExecute";
-  if (known && !taint.key.empty()) return taint;
-  return make_error(Errc::invalid_argument, "--register-with-taints \"" + words +
-                                                "\": expected KEY[=VALUE]:EFFECT with NoSchedule, PreferNoSchedule or NoExecute");
-}
-
 Result<void> apply_node_flags(const RunFlags& f, ClusterOptions& o) {
-  for (const auto& label : flatten(f.node_labels)) {
-    const auto equals = label.find('=');
-    if (equals == 0 || equals == std::string::npos) {
-      return make_error(Errc::invalid_argument, "--node-labels \"" + label + "\": expected KEY=VALUE");
-    }
-    o.node_labels[label.substr(0, equals)] = label.substr(equals + 1);
+  if (!f.node_labels.empty()) {
+    TRY(o.node_labels, parse_node_labels(join(f.node_labels, ",")));
   }
-  if (!f.taints.empty()) o.taints.clear();
-  for (const auto& words : flatten(f.taints)) {
-    TRY(auto taint, parse_taint(words));
-    o.taints.push_back(std::move(taint));
+  if (!f.taints.empty()) {
+    TRY(o.taints, parse_taints(join(f.taints, ",")));
   }
   if (f.cloud_provider && *f.cloud_provider != "external" && !f.cloud_provider->empty()) {
     return make_error(Errc::invalid_argument, "--cloud-provider \"" + *f.cloud_provider + "\": external or nothing");

@@ -3,13 +3,12 @@
 #include <algorithm>
 
 #include "agent/cluster/admission.hpp"
+#include "agent/cluster/static_pods.hpp"
 #include "agent/pod/status.hpp"
 #include "base/log.hpp"
 
 namespace keelson::agent {
 namespace {
-
-constexpr const char* kMirrorAnnotation = "kubernetes.io/config.mirror";
 
 const kube::PodCondition* condition_of(const kube::Pod& pod, const std::string& type) {
   const auto& list = pod.status.conditions;
@@ -44,7 +43,7 @@ ApiPodSource::ApiPodSource(const Clock& clock, PodManager& pods, StatusWriter& s
       options_(std::move(options)) {}
 
 void ApiPodSource::set(std::shared_ptr<const kube::Pod> pod) {
-  if (pod->metadata.annotations.count(kMirrorAnnotation) > 0) return;  // shows a static pod; it is not run for it
+  if (is_mirror(*pod)) return;  // shows a static pod, which is StaticPods' business
   const auto uid = pod->metadata.uid;
   statuses_.observed(uid, pod);
   auto& known = pods_[uid];
@@ -53,8 +52,7 @@ void ApiPodSource::set(std::shared_ptr<const kube::Pod> pod) {
   take(pod);
 }
 
-void ApiPodSource::remove(const kube::Pod& pod) {
-  const auto& uid = pod.metadata.uid;
+void ApiPodSource::remove(const std::string& uid) {
   const auto it = pods_.find(uid);
   if (it == pods_.end()) return;
   const auto grace = it->second->metadata.deletion_timestamp ? it->second->metadata.deletion_grace_period_seconds : std::nullopt;

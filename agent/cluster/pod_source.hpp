@@ -33,7 +33,7 @@ class ApiPodSource {
   // The API server has the pod like this.
   void set(std::shared_ptr<const kube::Pod> pod);
   // The API server has it no more.
-  void remove(const kube::Pod& pod);
+  void remove(const std::string& uid);
   // Everything that there was at the start has been told. Until then nothing is started or stopped.
   void synced();
   // The API server does not answer: what an earlier agent ran goes on as it knew it, until synced().

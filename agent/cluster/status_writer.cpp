@@ -6,7 +6,7 @@
 #include "agent/cluster/status_patch.hpp"
 #include "agent/pod/status.hpp"
 #include "base/log.hpp"
-#include "kube/codec.hpp"
+#include "kube/client/objects.hpp"
 
 namespace keelson::agent {
 namespace {
@@ -14,10 +14,6 @@ namespace {
 constexpr unsigned kRequestsAtATime = 16;
 constexpr Nanoseconds kFirstDelay = Milliseconds(200);
 constexpr Nanoseconds kMaxDelay = Seconds(10);
-
-std::string pod_path(const kube::Pod& pod) {
-  return "/api/v1/namespaces/" + pod.metadata.ns + "/pods/" + pod.metadata.name;
-}
 
 // Of two pictures of one pod the newer; versions of one resource compare as numbers (KEP-5504).
 bool is_newer(const kube::Pod& a, const kube::Pod& b) {
@@ -127,35 +123,23 @@ Awaitable<StatusWriter::Outcome> StatusWriter::step(std::string uid) {
 }
 
 Awaitable<StatusWriter::Outcome> StatusWriter::patch(std::string uid, std::string body) {
-  kube::ApiRequest request;
-  request.method = "PATCH";
-  request.path = pod_path(*entries_[uid].api) + "/status";
-  request.content_type = kube::kStrategicMergePatch;
-  request.body = std::move(body);
-  auto answer = co_await api_.send(std::move(request));
-  if (!answer) co_return failure(uid, "status of the pod not written", answer.error());
-  const auto json = nlohmann::json::parse(*answer, nullptr, false);
-  auto pod = kube::decode<kube::Pod>(json);
+  const kube::ObjectMeta meta = entries_[uid].api->metadata;
+  auto pod = co_await kube::patch<kube::Pod>(api_, meta.ns, meta.name, "status", std::move(body));
+  if (!pod) co_return failure(uid, "status of the pod not written", pod.error());
   auto& entry = entries_[uid];
-  if (!pod || !entry.api || entry.api->metadata.uid != pod->metadata.uid) co_return Outcome::done;
+  if (!entry.api || entry.api->metadata.uid != pod->metadata.uid) co_return Outcome::done;
   if (is_newer(*pod, *entry.api)) entry.api = std::make_shared<const kube::Pod>(std::move(*pod));
   co_return entry.finished ? Outcome::again : Outcome::done;
 }
 
+// With finalizers the object stays; the watch tells when it is gone.
 Awaitable<StatusWriter::Outcome> StatusWriter::remove(std::string uid) {
-  const auto& pod = *entries_[uid].api;
-  kube::ApiRequest request;
-  request.method = "DELETE";
-  request.path = pod_path(pod);
-  request.body = nlohmann::json{{"apiVersion", "v1"},
-                                {"kind", "DeleteOptions"},
-                                {"gracePeriodSeconds", 0},
-                                {"preconditions", {{"uid", pod.metadata.uid}}}}
-                     .dump();
-  const auto answer = co_await api_.send(std::move(request));
-  if (!answer) co_return failure(uid, "pod not deleted", answer.error());
-  // With finalizers the object stays; the watch tells when it is gone.
-  co_return Outcome::done;
+  const kube::ObjectMeta meta = entries_[uid].api->metadata;
+  kube::DeleteOptions options;
+  options.grace_period_seconds = 0;
+  options.uid = meta.uid;
+  const auto removed = co_await kube::remove(api_, kube::object_path<kube::Pod>(meta.ns, meta.name), std::move(options));
+  co_return removed ? Outcome::done : failure(uid, "pod not deleted", removed.error());
 }
 
 // Not there, or another pod of that name: nothing is left to say.

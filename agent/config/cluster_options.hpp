@@ -35,6 +35,7 @@ struct ServingOptions {
 struct ClusterOptions {
   std::filesystem::path kubeconfig;
   std::filesystem::path bootstrap_kubeconfig;
+  std::filesystem::path proxy_kubeconfig;  // to read EndpointSlices with; empty: the node's own credentials
   std::filesystem::path cert_dir;  // empty: ROOT/pki
   bool rotate_certificates = true;
 

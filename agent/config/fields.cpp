@@ -317,6 +317,7 @@ ConfigKind proxy_kind() {
   kind.fields = {
       {"mode", set_proxy_mode},
       {"clusterCIDR", set_cluster_cidr},
+      {"clientConnection.kubeconfig", text(AT(cluster.proxy_kubeconfig))},
       {"hostnameOverride", text(AT(hostname_override))},
       {"detectLocalMode", set_local_mode},
       {"detectLocal.bridgeInterface", text(AT(proxy.bridge_interface))},
@@ -328,7 +329,7 @@ ConfigKind proxy_kind() {
       {"iptables.syncPeriod", duration(AT(proxy.sync_period))},
       {"iptables.minSyncPeriod", duration(AT(proxy.min_sync_period))},
   };
-  kind.without_effect = {"bindAddress", "bindAddressHardFail", "clientConnection", "configSyncPeriod", "conntrack",
+  kind.without_effect = {"bindAddress", "bindAddressHardFail", "configSyncPeriod", "conntrack",
                          "enableProfiling", "featureGates", "healthzBindAddress", "ipvs", "logging", "metricsBindAddress",
                          "nftables", "oomScoreAdj", "portRange", "showHiddenMetricsForVersion", "windowsRunAsService", "winkernel"};
   return kind;

@@ -143,10 +143,11 @@ Awaitable<Result<void>> Daemon::start() {
   CO_CHECK_OK(with_context(co_await p.volumes.start(), "volumes"));
   CO_CHECK_OK(with_context(co_await p.pods.start(), "pods of the runtime"));
   co_await p.reconcile_network();
-  p.connect();
+  CO_CHECK_OK(p.connect());
   p.tasks.spawn("proxy", p.services.run());
   p.events.start();
-  if (!options_.manifests.empty()) p.tasks.spawn("manifest folder", p.source->run());
+  if (p.source) p.tasks.spawn("manifest folder", p.source->run());
+  if (p.cluster) CO_CHECK_OK(co_await p.cluster->start());
   log_info("ready", {{"node", p.facts.name}, {"address", p.facts.ips.front()}, {"manifests", options_.manifests.string()}});
   co_return Result<void>();
 }
@@ -155,6 +156,7 @@ Awaitable<void> Daemon::stop() {
   if (!parts_) co_return;
   auto& p = *parts_;
   co_await p.server.stop();
+  if (p.cluster) co_await p.cluster->stop();
   p.tasks.cancel();
   co_await p.tasks.join();
   co_await p.events.stop();

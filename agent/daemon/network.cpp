@@ -70,6 +70,14 @@ Awaitable<Result<void>> Network::settle(cri::RuntimeService& runtime, RuntimeFac
   co_return Result<void>();
 }
 
+// In the words of a runtime that has no network.
+std::optional<std::string> Network::error() const {
+  if (!ours_) return std::nullopt;
+  if (!manager_->networks().networks.empty()) return "";
+  return "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin "
+         "returns error: cni plugin not initialized";
+}
+
 Awaitable<void> Network::reconcile(std::set<std::string> live) {
   if (manager_) co_await manager_->reconcile(std::move(live));
 }

@@ -31,6 +31,8 @@ class Network {
   // Called when the networks of the conf dir changed: what failed for want of one may be tried again.
   void on_change(std::function<void()> handler);
   [[nodiscard]] bool ours() const { return ours_; }
+  // Why pods get no network now, where the agent runs the plugins ("" = they do); nothing where the runtime does.
+  [[nodiscard]] std::optional<std::string> error() const;
   [[nodiscard]] cni::Manager* manager() { return manager_ ? &*manager_ : nullptr; }
   // "agent" or "runtime", for people.
   [[nodiscard]] std::string mode() const { return ours_ ? "agent" : "runtime"; }

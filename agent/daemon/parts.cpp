@@ -65,12 +65,17 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
       server(executor, data, {.socket = options.socket}),
       tasks(executor) {
   objects.target = &no_objects;
-  context.service_hosts = options.cluster_dns.empty();
+  context.service_hosts = options.cluster_dns.empty() && !options.cluster.enabled();
   context.runtime_handlers = options.runtime_classes;
 }
 
-void Daemon::Parts::connect() {
-  if (!options.manifests.empty()) {
+Result<void> Daemon::Parts::connect() {
+  if (options.cluster.enabled()) {
+    TRY(cluster, Cluster::create({.executor = executor, .pool = pool, .clock = clock, .options = options, .facts = facts,
+                                  .runtime = runtime, .cri = *client, .network = network, .pods = pods, .journal = journal,
+                                  .services = services, .data = data}));
+    objects.target = &cluster->objects();
+  } else if (!options.manifests.empty()) {
     ManifestSourceOptions source_options{.dir = options.manifests, .root_dir = options.root_dir, .node_name = facts.name,
                                          .service_cidr = options.service_cidr};
     source = std::make_unique<ManifestSource>(
@@ -84,6 +89,7 @@ void Daemon::Parts::connect() {
     before_log_line([this] { progress.clear(); });
     pods.on_change([this] { show_progress(); });
   }
+  return {};
 }
 
 void Daemon::Parts::show_progress() {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "agent/cli/progress.hpp"
+#include "agent/cluster/cluster.hpp"
 #include "agent/daemon/daemon.hpp"
 #include "agent/daemon/facts.hpp"
 #include "agent/daemon/network.hpp"
@@ -28,8 +29,8 @@ struct Daemon::Parts {
   Parts(Executor executor, const Options& options, spec::NodeFacts node_facts, std::unique_ptr<cri::Client> cri_client);
   ~Parts() { before_log_line({}); }
 
-  // Connects what needs everything to be there.
-  void connect();
+  // Makes the source of pods and connects what needs everything to be there. Errors: those of Cluster::create().
+  Result<void> connect();
   // Redraws the line that a terminal shows while pods start.
   void show_progress();
   // runtime, probes and folder -> manager: anything may have changed.
@@ -63,7 +64,8 @@ struct Daemon::Parts {
   } objects;
   PodContext context;
   PodManager pods;
-  std::unique_ptr<ManifestSource> source;
+  std::unique_ptr<ManifestSource> source;  // one of these two; none where only cleaning up
+  std::unique_ptr<Cluster> cluster;
   cri::EventStream events;
   NodeData data;
   UnixServer server;

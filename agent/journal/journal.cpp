@@ -25,6 +25,7 @@ void PodJournal::step(std::string_view object, std::string_view what, Nanosecond
 void PodJournal::event(EntryKind kind, std::string_view object, std::string_view reason, std::string_view message) {
   const auto now = clock_->now();
   add({kind, now, now, std::nullopt, std::string(object), std::string(reason), std::string(message)});
+  if (*sink_) (*sink_)(key_, kind, object, reason, message);
 }
 
 void PodJournal::wait(std::string_view object, std::string_view what, std::string_view why, std::string_view hint,
@@ -42,7 +43,7 @@ void PodJournal::clear_wait(std::string_view object) {
 
 PodJournal& Journal::pod(const std::string& key) {
   std::erase(retired_, key);
-  return pods_.try_emplace(key, clock_).first->second;
+  return pods_.try_emplace(key, clock_, key, sink_).first->second;
 }
 
 const PodJournal* Journal::find(const std::string& key) const {

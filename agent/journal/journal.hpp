@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -34,9 +35,15 @@ struct JournalWait {
   std::optional<SystemTime> until{};  // when the agent tries again by itself
 };
 
+// Told of each event as it happens, also of one that is only counted in the journal.
+using EventSink = std::function<void(const std::string& pod, EntryKind kind, std::string_view object,
+                                     std::string_view reason, std::string_view message)>;
+
 class PodJournal {
  public:
-  explicit PodJournal(const Clock& clock) : clock_(&clock) {}
+  // `sink` must outlive this; it may hold nothing.
+  PodJournal(const Clock& clock, std::string key, const EventSink& sink)
+      : clock_(&clock), key_(std::move(key)), sink_(&sink) {}
 
   // A step done: `took` of it, and how it went ("" = well).
   void step(std::string_view object, std::string_view what, Nanoseconds took, std::string_view outcome = {});
@@ -55,6 +62,8 @@ class PodJournal {
   void add(JournalEntry entry);
   static constexpr std::size_t kMaxEntries = 48;
   const Clock* clock_;
+  std::string key_;
+  const EventSink* sink_;
   std::deque<JournalEntry> entries_;
   std::map<std::string, JournalWait, std::less<>> waits_;
 };
@@ -68,10 +77,12 @@ class Journal {
   [[nodiscard]] const PodJournal* find(const std::string& key) const;
   // The pod is gone; its journal stays readable until newer ones push it out.
   void retire(const std::string& key);
+  void on_event(EventSink sink) { sink_ = std::move(sink); }
 
  private:
   static constexpr std::size_t kMaxRetired = 32;
   const Clock& clock_;
+  EventSink sink_;
   std::map<std::string, PodJournal> pods_;
   std::deque<std::string> retired_;
 };

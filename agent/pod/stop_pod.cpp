@@ -123,7 +123,7 @@ Awaitable<void> PodWorker::finish() {
   volumes_ready_ = false;
   finished_ = true;
   publish(Plan{});
-  journal().event(EntryKind::normal, "pod", status_->phase, "every container has ended");
+  journal().event(EntryKind::normal, "phase", status_->phase, "every container has ended");
 }
 
 Awaitable<Result<void>> PodWorker::remove_everything() {

@@ -1,0 +1,207 @@
+#include "agent/cluster/cluster.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.hpp"
+
+namespace keelson::agent {
+namespace {
+
+// How long the API server may be silent at the start before pods of an earlier agent are taken up without it.
+constexpr Nanoseconds kSilence = Seconds(10);
+
+Result<std::optional<EvictionThreshold>> threshold(const kube::StringMap& eviction_hard, const char* signal) {
+  const auto it = eviction_hard.find(signal);
+  if (it == eviction_hard.end()) return std::optional<EvictionThreshold>();
+  auto value = parse_eviction_threshold(it->second);
+  if (!value) return value.error().context(std::string("evictionHard[") + signal + "]");
+  return std::optional(*value);
+}
+
+Result<NodeConfig> node_config(const Options& options, const spec::NodeFacts& facts) {
+  const auto& o = options.cluster;
+  NodeConfig out;
+  out.name = facts.name;
+  out.labels = o.node_labels;
+  out.taints = o.taints;
+  out.provider_id = o.provider_id;
+  out.register_node = o.register_node;
+  out.external_cloud_provider = o.external_cloud;
+  out.node_ips = options.node_ips;
+  out.max_images = static_cast<std::int32_t>(o.max_images);
+  out.kubelet_port = o.serving.port;
+  out.resources.max_pods = options.max_pods;
+  out.resources.pods_per_core = o.pods_per_core;
+  out.resources.system_reserved = o.system_reserved;
+  out.resources.kube_reserved = o.kube_reserved;
+  TRY(out.resources.memory_available, threshold(o.eviction_hard, "memory.available"));
+  TRY(out.resources.nodefs_available, threshold(o.eviction_hard, "nodefs.available"));
+  return out;
+}
+
+std::filesystem::path cert_dir(const Options& options) {
+  return options.cluster.cert_dir.empty() ? options.root_dir / "pki" : options.cluster.cert_dir;
+}
+
+}  // namespace
+
+struct Cluster::Prepared {
+  kube::ClientConfig client;
+  std::optional<kube::ClientConfig> proxy_client;
+  NodeConfig node;
+  Serving::Certificate certificate;
+};
+
+Result<std::unique_ptr<Cluster>> Cluster::create(ClusterNeeds needs) {
+  const auto& o = needs.options.cluster;
+  Prepared prepared;
+  TRY(prepared.client, kube::load_kubeconfig(o.kubeconfig));
+  if (!o.proxy_kubeconfig.empty()) {
+    TRY(prepared.proxy_client, kube::load_kubeconfig(o.proxy_kubeconfig));
+  }
+  TRY(prepared.node, node_config(needs.options, needs.facts));
+  TRY(prepared.certificate, ensure_serving_certificate(o.serving, cert_dir(needs.options), needs.facts.name, needs.facts.ips,
+                                                       needs.clock.now()));
+  return std::unique_ptr<Cluster>(new Cluster(needs, std::move(prepared)));
+}
+
+Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
+    : needs_(needs),
+      server_(prepared.client.server),
+      api_(std::make_unique<kube::ApiClient>(needs.executor, std::move(prepared.client))),
+      proxy_api_(prepared.proxy_client ? std::make_unique<kube::ApiClient>(needs.executor, std::move(*prepared.proxy_client))
+                                       : nullptr),
+      statuses_(needs.executor, *api_),
+      objects_(needs.executor, *api_,
+               [this](const std::vector<std::string>& uids) {
+                 if (!uids.empty()) needs_.pods.objects_changed(uids);
+               }),
+      node_(needs.executor, *api_, needs.clock, needs.cri, needs.cri, needs.facts,
+            {.node = std::move(prepared.node),
+             .schedule = ReportSchedule(needs.options.cluster.status_update, needs.options.cluster.status_report),
+             .lease = Seconds(needs.options.cluster.lease_seconds),
+             .runtime_name = needs.runtime.name,
+             .runtime_version = needs.runtime.version},
+            {.on_node = [this](std::shared_ptr<const kube::Node> node) { on_node(std::move(node)); },
+             .on_event =
+                 [](const NodeEvent& event) {
+                   log_info("node event", {{"reason", event.reason}, {"message", event.message}});
+                 },
+             .network_error = [this] { return needs_.network.error(); }}),
+      source_(needs.clock, needs.pods, statuses_, needs.journal, [this] { return node_.node(); },
+              {.allowed_sysctls = needs.options.cluster.allowed_sysctls}),
+      static_pods_(needs.options.manifests.empty()
+                       ? nullptr
+                       : std::make_unique<StaticPods>(needs.executor, needs.pool, needs.clock, *api_, needs.pods, statuses_,
+                                                      needs.facts.name, needs.options.manifests)),
+      feed_(needs.executor, *api_, proxy_api_ ? *proxy_api_ : *api_, needs.options.proxy_enabled,
+            {.on_services =
+                 [this](const ServiceFeed::ServiceList& list) {
+                   needs_.services.set_services(list);
+                   objects_.set_services(list);
+                 },
+             .on_slices = [this](const ServiceFeed::SliceList& list) { needs_.services.set_slices(list); }}),
+      serving_(needs.executor, needs.data, *api_, needs.clock, needs.facts.name, needs.options.cluster.serving,
+               prepared.certificate),
+      pod_watch_(needs.executor, *api_, {.ns = {}, .label_selector = {}, .field_selector = "spec.nodeName=" + needs.facts.name},
+                 {.on_set = [this](std::shared_ptr<const kube::Pod> pod) { on_pod(std::move(pod)); },
+                  .on_delete = [this](const kube::ObjectKey& key) { on_pod_deleted(key); },
+                  .on_synced = [this] { on_pods_synced(); },
+                  .on_error =
+                      [](const Error& error) { log_warn("pods of the API server not followed", {{"error", error}}); }}),
+      node_known_(needs.executor),
+      tasks_(needs.executor) {
+  connect();
+}
+
+void Cluster::connect() {
+  needs_.pods.on_status([this](const std::string& uid, const std::shared_ptr<const kube::PodStatus>& status) {
+    statuses_.set(uid, status);
+  });
+  needs_.pods.on_gone([this](const std::string& uid) {
+    objects_.pod_gone(uid);
+    source_.worker_gone(uid);
+    node_.images_changed();
+  });
+  needs_.journal.on_event([this](const std::string& pod, EntryKind kind, std::string_view object, std::string_view reason,
+                                 std::string_view message) { on_event(pod, kind, object, reason, message); });
+}
+
+Awaitable<Result<void>> Cluster::start() {
+  CO_CHECK_OK(with_context(serving_.start(), "HTTPS API"));
+  tasks_.spawn("status writer", statuses_.run());
+  node_.start();
+  feed_.start();
+  tasks_.spawn("pods of the API server", run_pods());
+  tasks_.spawn("silence of the API server", go_on_alone_if_silent());
+  co_return Result<void>();
+}
+
+Awaitable<void> Cluster::stop() {
+  co_await serving_.stop();
+  tasks_.cancel();
+  co_await tasks_.join();
+  co_await feed_.stop();
+  co_await node_.stop();
+  co_await objects_.stop();
+  co_await statuses_.stop();
+}
+
+// Pods come after the node: whether it can take them depends on its labels, taints and size.
+Awaitable<void> Cluster::run_pods() {
+  if (static_pods_) {
+    co_await static_pods_->load();
+    tasks_.spawn("manifest folder watch", static_pods_->follow_folder());
+    tasks_.spawn("mirror pods", static_pods_->keep_mirrors());
+  }
+  for (bool known = false; !known;) known = co_await node_known_.wait_for(std::chrono::hours(1));
+  co_await pod_watch_.run();
+}
+
+Awaitable<void> Cluster::go_on_alone_if_silent() {
+  co_await sleep_for(kSilence);
+  if (!source_.is_synced()) source_.go_on_alone();
+}
+
+void Cluster::on_node(std::shared_ptr<const kube::Node> node) {
+  if (!node) {
+    log_warn("the Node was deleted; it is registered again at the agent's next start", {{"node", needs_.facts.name}});
+    return;
+  }
+  node_known_.open();
+  if (static_pods_) static_pods_->node_known(std::move(node));
+}
+
+void Cluster::on_pod(std::shared_ptr<const kube::Pod> pod) {
+  if (!is_mirror(*pod)) {
+    source_.set(std::move(pod));
+  } else if (static_pods_) {
+    static_pods_->mirror_seen(std::move(pod));
+  }
+}
+
+void Cluster::on_pod_deleted(const kube::ObjectKey& key) {
+  source_.remove(key.uid);
+  if (static_pods_) static_pods_->mirror_gone(key.ns, key.name, key.uid);
+}
+
+void Cluster::on_pods_synced() {
+  source_.synced();
+  if (static_pods_) static_pods_->mirrors_synced();
+  log_info("pods of the API server known", {{"pods", source_.pods().size()}});
+}
+
+void Cluster::on_event(const std::string&, EntryKind, std::string_view, std::string_view, std::string_view) {}
+
+nlohmann::json Cluster::status() const {
+  nlohmann::json out = {{"server", server_},
+                        {"synced", source_.is_synced()},
+                        {"registered", node_.node() != nullptr},
+                        {"errors", node_.errors()},
+                        {"statusesPending", statuses_.pending()},
+                        {"watchedObjects", objects_.watches()}};
+  if (const auto renewed = node_.lease_renewed()) out["leaseRenewed"] = kube::format_time(*renewed);
+  return out;
+}
+
+}  // namespace keelson::agent

@@ -1,0 +1,86 @@
+// This node's part in a cluster: everything between the API server and the rest of the agent, made, connected, started
+// and ended together.
+//   pod watch -> ApiPodSource, StaticPods -> PodManager;  PodManager -> StatusWriter, events;  ObjectCache -> workers
+//   ServiceFeed -> proxy;  NodeReporter -> Node, Lease;  Serving <- kubectl, metrics-server
+#pragma once
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+
+#include "agent/cluster/node_reporter.hpp"
+#include "agent/cluster/object_cache.hpp"
+#include "agent/cluster/pod_source.hpp"
+#include "agent/cluster/service_feed.hpp"
+#include "agent/cluster/serving.hpp"
+#include "agent/cluster/static_pods.hpp"
+#include "agent/cluster/status_writer.hpp"
+#include "agent/config/options.hpp"
+#include "agent/daemon/network.hpp"
+#include "agent/daemon/runtime_facts.hpp"
+#include "agent/daemon/services.hpp"
+#include "cri/client.hpp"
+#include "kube/client/client.hpp"
+
+namespace keelson::agent {
+
+// What the wiring lends; all of it outlives the Cluster.
+struct ClusterNeeds {
+  Executor executor;
+  BlockingPool& pool;
+  const Clock& clock;
+  const Options& options;
+  spec::NodeFacts& facts;
+  const RuntimeFacts& runtime;
+  cri::Client& cri;
+  Network& network;
+  PodManager& pods;
+  Journal& journal;
+  Services& services;
+  ServerData& data;
+};
+
+class Cluster {
+ public:
+  // Errors: a kubeconfig that cannot be used, a reservation or a label that makes no sense, a certificate that cannot be
+  // written.
+  static Result<std::unique_ptr<Cluster>> create(ClusterNeeds needs);
+
+  // Begins to follow the API server. Errors: the HTTPS API's address cannot be bound.
+  Awaitable<Result<void>> start();
+  Awaitable<void> stop();
+
+  [[nodiscard]] ObjectSource& objects() { return objects_; }
+  // For `keelson status`: {"server", "synced", "nodeReady", "errors", "lease", "statusesPending", "watches"}.
+  [[nodiscard]] nlohmann::json status() const;
+
+ private:
+  struct Prepared;  // what create() found out
+  Cluster(ClusterNeeds needs, Prepared prepared);
+
+  void connect();
+  void on_node(std::shared_ptr<const kube::Node> node);
+  void on_pod(std::shared_ptr<const kube::Pod> pod);
+  void on_pod_deleted(const kube::ObjectKey& key);
+  void on_pods_synced();
+  void on_event(const std::string& pod, EntryKind kind, std::string_view object, std::string_view reason,
+                std::string_view message);
+  Awaitable<void> run_pods();
+  Awaitable<void> go_on_alone_if_silent();
+
+  ClusterNeeds needs_;
+  std::string server_;
+  std::unique_ptr<kube::ApiClient> api_;
+  std::unique_ptr<kube::ApiClient> proxy_api_;  // null: the node's own is used
+  StatusWriter statuses_;
+  ObjectCache objects_;
+  NodeReporter node_;
+  ApiPodSource source_;
+  std::unique_ptr<StaticPods> static_pods_;  // null: no folder
+  ServiceFeed feed_;
+  Serving serving_;
+  kube::ListWatch<kube::Pod> pod_watch_;
+  Latch node_known_;
+  TaskGroup tasks_;
+};
+
+}  // namespace keelson::agent

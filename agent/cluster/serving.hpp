@@ -1,0 +1,42 @@
+// The kubelet's HTTPS API of this node: its certificate, who may call it, and the servers.
+#pragma once
+
+#include <optional>
+
+#include "agent/config/cluster_options.hpp"
+#include "agent/server/https_server.hpp"
+#include "kube/client/api.hpp"
+
+namespace keelson::agent {
+
+class Serving {
+ public:
+  // `certificate`: where the serving certificate and its key are, together or apart.
+  struct Certificate {
+    std::filesystem::path cert_file, key_file;
+  };
+
+  Serving(Executor executor, ServerData& data, kube::Api& api, const Clock& clock, const std::string& node_name,
+          const ServingOptions& options, const Certificate& certificate);
+
+  // Errors: an address cannot be bound.
+  Result<void> start();
+  Awaitable<void> stop();
+
+ private:
+  const ServingOptions& options_;
+  Api routes_;
+  Authenticator authenticator_;
+  Authorizer authorizer_;
+  HttpsServer https_;
+  HealthServer health_;
+  bool health_started_ = false;
+};
+
+// The configured files, or a self-signed pair below `cert_dir`, made where it is missing or has expired.
+[[nodiscard]] Result<Serving::Certificate> ensure_serving_certificate(const ServingOptions& options,
+                                                                      const std::filesystem::path& cert_dir,
+                                                                      const std::string& node_name,
+                                                                      const std::vector<std::string>& ips, SystemTime now);
+
+}  // namespace keelson::agent
