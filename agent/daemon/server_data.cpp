@@ -134,6 +134,7 @@ json NodeData::status() {
       std::count_if(pods.begin(), pods.end(), [](const auto& p) { return p.status && is_ready(*p.status); });
   const bool systemd = parts_.facts.cgroup_driver == spec::CgroupDriver::systemd;
   return {{"version", KEELSON_VERSION},
+          {"cluster", parts_.cluster ? parts_.cluster->status() : json()},
           {"node", parts_.facts.name},
           {"addresses", parts_.facts.ips},
           {"manifests", parts_.options.manifests.string()},
@@ -156,6 +157,31 @@ json NodeData::status() {
             {"problems", parts_.source ? parts_.source->problems().size() : 0}}}};
 }
 
+// What is in force here, under the names of the kubelet's own configuration.
+json NodeData::kubelet_config() {
+  const auto& o = parts_.options;
+  const bool systemd = parts_.facts.cgroup_driver == spec::CgroupDriver::systemd;
+  return {{"apiVersion", "kubelet.config.k8s.io/v1beta1"},
+          {"kind", "KubeletConfiguration"},
+          {"staticPodPath", o.manifests.string()},
+          {"containerRuntimeEndpoint", o.runtime_endpoint},
+          {"podLogsDir", o.pod_logs_dir.string()},
+          {"clusterDNS", o.cluster_dns},
+          {"clusterDomain", o.cluster_domain},
+          {"resolvConf", o.resolv_conf ? o.resolv_conf->string() : std::string()},
+          {"cgroupDriver", systemd ? "systemd" : "cgroupfs"},
+          {"cgroupRoot", o.cgroup_root},
+          {"cgroupsPerQOS", true},
+          {"maxPods", o.max_pods},
+          {"podPidsLimit", o.pod_pids_limit},
+          {"cpuCFSQuota", o.cpu_cfs_quota},
+          {"cpuCFSQuotaPeriod", std::to_string(o.cpu_cfs_quota_period_us / 1000) + "ms"},
+          {"seccompDefault", o.seccomp_default},
+          {"serializeImagePulls", o.parallel_pulls < 2},
+          {"maxParallelImagePulls", o.parallel_pulls}};
+}
+
+std::filesystem::path NodeData::checkpoint_dir() { return parts_.options.root_dir / "checkpoints"; }
 cri::RuntimeService& NodeData::runtime() { return *parts_.client; }
 BlockingPool& NodeData::pool() { return parts_.pool; }
 SystemTime NodeData::now() { return parts_.clock.now(); }

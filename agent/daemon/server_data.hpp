@@ -25,6 +25,8 @@ class NodeData final : public ServerData {
   nlohmann::json workloads() override;
   nlohmann::json problems() override;
   nlohmann::json status() override;
+  nlohmann::json kubelet_config() override;
+  std::filesystem::path checkpoint_dir() override;
   cri::RuntimeService& runtime() override;
   BlockingPool& pool() override;
   SystemTime now() override;

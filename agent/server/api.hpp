@@ -1,6 +1,7 @@
 // The node agent's HTTP API: the kubelet's paths and, below /keelson/, our own. Which socket it is served on, and who
 // may call it, is the server's business.
-//   GET /healthz, /pods[?watch=1]                                                  api_pods.cpp
+//   GET /pods[?watch=1], /runningpods                                              api_pods.cpp
+//   GET /healthz[/CHECK], /configz, /logs[/PATH]; POST /checkpoint/NS/POD/CONTAINER  api_node.cpp
 //   GET /containerLogs/NS/POD/CONTAINER                                            api_logs.cpp
 //   GET,POST /exec, /attach /NS/POD[/UID]/CONTAINER, /portForward/NS/POD[/UID];
 //   POST /run/NS/POD[/UID]/CONTAINER                                               api_streams.cpp
@@ -10,21 +11,29 @@
 
 #include "agent/server/changes.hpp"
 #include "agent/server/data.hpp"
+#include "agent/server/http_counters.hpp"
 #include "agent/server/router.hpp"
 
 namespace keelson::agent {
 
 class Api {
  public:
+  // Which face: all there is, for root on this machine, or what a kubelet has, for the network.
+  enum class Face { control, kubelet };
+
   // `data` must outlive this.
-  Api(Executor executor, ServerData& data);
+  Api(Executor executor, ServerData& data, Face face = Face::control);
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
   [[nodiscard]] const Router& router() const { return router_; }
+  // A request came; servers say so, whatever becomes of it.
+  void count(const HttpRequest& request);
+  [[nodiscard]] const HttpCounters& counters() const { return counters_; }
 
  private:
   void add_pods();
+  void add_node();
   void add_logs();
   void add_streams();
   void add_keelson();
@@ -32,6 +41,11 @@ class Api {
   Awaitable<void> get_pods(Exchange& x);
   Awaitable<void> watch_pods(Exchange& x);
   Awaitable<void> write_pod_changes(Exchange& x);
+  Awaitable<void> get_running_pods(Exchange& x);
+  Awaitable<void> get_health(Exchange& x);
+  Awaitable<void> get_config(Exchange& x);
+  Awaitable<void> get_node_log(Exchange& x);
+  Awaitable<void> checkpoint(Exchange& x);
   Awaitable<void> get_logs(Exchange& x);
   Awaitable<void> exec(Exchange& x);
   Awaitable<void> attach(Exchange& x);
@@ -42,6 +56,7 @@ class Api {
   Executor executor_;
   ServerData& data_;
   ChangeHub changes_;
+  HttpCounters counters_;
   Router router_;
 };
 

@@ -37,12 +37,20 @@ Awaitable<void> send_error(Exchange& x, Error error) {
   co_await x.response.send(status, kText, std::move(text), std::move(headers));
 }
 
-Api::Api(Executor executor, ServerData& data) : executor_(std::move(executor)), data_(data) {
+Api::Api(Executor executor, ServerData& data, Face face) : executor_(std::move(executor)), data_(data) {
   data_.on_change([this] { changes_.notify(); });
   add_pods();
   add_logs();
   add_streams();
-  add_keelson();
+  add_node();
+  if (face == Face::control) add_keelson();
+}
+
+void Api::count(const HttpRequest& request) {
+  // The parser knows some dozens of methods; only those that the API has get a label of their own.
+  const bool known = request.method == "GET" || request.method == "POST" || request.method == "HEAD" ||
+                     request.method == "PUT" || request.method == "PATCH" || request.method == "DELETE";
+  ++counters_[{known ? request.method : "other", path_kind(request.path)}];
 }
 
 void Api::add_keelson() {

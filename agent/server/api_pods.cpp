@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/server/api.hpp"
+#include "cri/runtime_service.hpp"
 #include "kube/codec.hpp"
 
 namespace keelson::agent {
@@ -55,11 +56,37 @@ json pod_json(const PodEntry& entry) {
 }
 
 void Api::add_pods() {
-  router_.add("GET", "/healthz", [](Exchange& x) -> Awaitable<void> {
-    std::string text = "ok";
-    co_await x.response.send(200, kText, std::move(text));
-  });
   router_.add("GET", "/pods", [this](Exchange& x) { return x.request.flag("watch") ? watch_pods(x) : get_pods(x); });
+  router_.add("GET", "/runningpods", [this](Exchange& x) { return get_running_pods(x); });
+}
+
+// What runs in the runtime, wanted or not.
+Awaitable<void> Api::get_running_pods(Exchange& x) {
+  cri::v1::ListPodSandboxRequest all_sandboxes;
+  all_sandboxes.mutable_filter()->mutable_state()->set_state(cri::v1::SANDBOX_READY);
+  const auto sandboxes = co_await data_.runtime().list_pod_sandbox(std::move(all_sandboxes));
+  if (!sandboxes) co_return co_await send_error(x, sandboxes.error());
+  cri::v1::ListContainersRequest all_containers;
+  all_containers.mutable_filter()->mutable_state()->set_state(cri::v1::CONTAINER_RUNNING);
+  const auto containers = co_await data_.runtime().list_containers(std::move(all_containers));
+  if (!containers) co_return co_await send_error(x, containers.error());
+  std::map<std::string, json> of_sandbox;
+  for (const auto& c : containers->containers()) {
+    auto& list = of_sandbox.try_emplace(c.pod_sandbox_id(), json::array()).first->second;
+    list.push_back({{"name", c.metadata().name()}, {"image", c.image().image()}, {"resources", json::object()}});
+  }
+  json items = json::array();
+  for (const auto& s : sandboxes->items()) {
+    const auto list = of_sandbox.find(s.id());
+    items.push_back({{"metadata",
+                      {{"name", s.metadata().name()}, {"namespace", s.metadata().namespace_()}, {"uid", s.metadata().uid()}}},
+                     {"spec", {{"containers", list == of_sandbox.end() ? json(nullptr) : list->second}}},
+                     {"status", json::object()}});
+  }
+  const json answer = {
+      {"apiVersion", "v1"}, {"kind", "PodList"}, {"metadata", json::object()}, {"items", std::move(items)}};
+  std::string text = answer.dump(-1, ' ', false, json::error_handler_t::replace);
+  co_await x.response.send(200, kJson, std::move(text));
 }
 
 Awaitable<void> Api::get_pods(Exchange& x) {

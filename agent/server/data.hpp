@@ -1,6 +1,7 @@
 // What the node agent's HTTP API knows of the node: the seam between the handlers and the rest of the daemon.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -53,6 +54,11 @@ class ServerData {
   virtual nlohmann::json problems() = 0;
   // The node: runtime, cgroups, pod network, proxy, source, counts.
   virtual nlohmann::json status() = 0;
+
+  // The KubeletConfiguration in force, as JSON.
+  virtual nlohmann::json kubelet_config() = 0;
+  // Where checkpoints of containers go.
+  virtual std::filesystem::path checkpoint_dir() = 0;
 
   virtual cri::RuntimeService& runtime() = 0;
   virtual BlockingPool& pool() = 0;

@@ -18,9 +18,17 @@ std::vector<std::string> segments_of(std::string_view path) {
 }
 
 std::optional<Captured> match(const std::vector<std::string>& pattern, const std::vector<std::string>& segments) {
-  if (pattern.size() != segments.size()) return std::nullopt;
+  constexpr std::string_view kRest = "...}";
+  const bool open = pattern.back().ends_with(kRest);
+  const std::size_t fixed = pattern.size() - (open ? 1 : 0);
+  if (open ? segments.size() < fixed : segments.size() != fixed) return std::nullopt;
   Captured captured;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
+  if (open) {
+    auto rest = percent_decode(join({segments.begin() + static_cast<std::ptrdiff_t>(fixed), segments.end()}, "/"));
+    if (!rest) return std::nullopt;
+    captured.emplace(pattern.back().substr(1, pattern.back().size() - 1 - kRest.size()), std::move(*rest));
+  }
+  for (std::size_t i = 0; i < fixed; ++i) {
     if (!pattern[i].starts_with('{')) {
       if (pattern[i] != segments[i]) return std::nullopt;
       continue;

@@ -25,7 +25,8 @@ using Handler = std::function<Awaitable<void>(Exchange&)>;
 class Router {
  public:
   // `methods`: "GET", or several with commas between. `pattern`: segments, of which "{name}" matches any one that is
-  // not empty: "/exec/{namespace}/{pod}/{container}". Patterns must not overlap.
+  // not empty: "/exec/{namespace}/{pod}/{container}"; a last "{name...}" matches all that is left, be it nothing.
+  // Patterns must not overlap.
   void add(std::string_view methods, std::string_view pattern, Handler handler);
 
   struct Match {

@@ -89,20 +89,11 @@ Awaitable<Reading> read_request(Connection& connection, std::string& pending, co
   }
 }
 
-Awaitable<void> dispatch(const Router& router, HttpRequest& request, ResponseWriter& response) {
-  auto match = router.find(request.method, request.path);
-  if (!match.handler) {
-    const bool known = !match.allowed.empty();
-    NamedValues headers;
-    if (known) headers.emplace_back("Allow", match.allowed);
-    std::string text = known ? "405: method not allowed\n" : "404 page not found\n";
-    co_await response.send(known ? 405 : 404, kText, std::move(text), std::move(headers));
-    co_return;
-  }
-  Exchange exchange{request, response, std::move(match.path)};
+// A handler that fails must not take more than its request along.
+Awaitable<void> guard(const RequestHandler& handler, HttpRequest& request, ResponseWriter& response) {
   std::string failure;
   try {
-    co_await (*match.handler)(exchange);
+    co_await handler(request, response);
   } catch (const boost::system::system_error& e) {
     if (e.code() == asio::error::operation_aborted) throw;
     failure = e.what();
@@ -118,7 +109,22 @@ Awaitable<void> dispatch(const Router& router, HttpRequest& request, ResponseWri
 
 }  // namespace
 
-Awaitable<void> serve_connection(std::shared_ptr<Connection> connection, const Router& router, SessionLimits limits) {
+Awaitable<void> answer_by(const Router& router, HttpRequest& request, ResponseWriter& response) {
+  auto match = router.find(request.method, request.path);
+  if (!match.handler) {
+    const bool known = !match.allowed.empty();
+    NamedValues headers;
+    if (known) headers.emplace_back("Allow", match.allowed);
+    std::string text = known ? "405: method not allowed\n" : "404 page not found\n";
+    co_await response.send(known ? 405 : 404, kText, std::move(text), std::move(headers));
+    co_return;
+  }
+  Exchange exchange{request, response, std::move(match.path)};
+  co_await (*match.handler)(exchange);
+}
+
+Awaitable<void> serve_connection(std::shared_ptr<Connection> connection, const RequestHandler& handler,
+                                 SessionLimits limits) {
   std::string pending;
   for (;;) {
     auto reading = co_await read_request(*connection, pending, limits);
@@ -131,7 +137,7 @@ Awaitable<void> serve_connection(std::shared_ptr<Connection> connection, const R
     if (!reading.request) break;
     auto& request = *reading.request;
     ResponseWriter response(*connection, limits.write, request.keep_alive, request.method == "HEAD");
-    co_await dispatch(router, request, response);
+    co_await guard(handler, request, response);
     if (!response.reusable()) break;
     pending = std::move(request.unread);
   }

@@ -15,8 +15,14 @@ struct SessionLimits {
   Nanoseconds write{std::chrono::seconds(30)};    // for a client to take what is written
 };
 
+using RequestHandler = std::function<Awaitable<void>(HttpRequest&, ResponseWriter&)>;
+
 // Returns when the connection is over. What goes wrong with the client is answered (400, 408, 413, 431) where it can
-// be, and logged at debug level; a handler that throws is logged and answered with 500.
-Awaitable<void> serve_connection(std::shared_ptr<Connection> connection, const Router& router, SessionLimits limits);
+// be, and logged at debug level; a handler that throws is logged and answered with 500. `handler` must outlive it.
+Awaitable<void> serve_connection(std::shared_ptr<Connection> connection, const RequestHandler& handler,
+                                 SessionLimits limits);
+
+// Has the route that fits answer; 404 or 405 where there is none.
+Awaitable<void> answer_by(const Router& router, HttpRequest& request, ResponseWriter& response);
 
 }  // namespace keelson::agent

@@ -27,20 +27,33 @@ class SocketConnection final : public Connection {
 
   Awaitable<Result<std::size_t>> read_some(asio::mutable_buffer buffer, Nanoseconds limit) override {
     arm(reading_, limit);
-    const auto [ec, n] = co_await socket_.async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
-    reading_->disarm();
-    if (ec == asio::error::eof || ec == asio::error::connection_reset) co_return std::size_t{0};
-    if (ec) co_return failure(*reading_, ec, "read");
-    co_return n;
+    for (;;) {
+      const auto [ec, n] = co_await socket_.async_read_some(asio::buffer(buffer), asio::as_tuple(asio::use_awaitable));
+      if (ec == asio::error::operation_aborted) {
+        const bool meant = co_await meant_for(*reading_);
+        if (!meant) continue;
+      }
+      reading_->disarm();
+      if (ec == asio::error::eof || ec == asio::error::connection_reset) co_return std::size_t{0};
+      if (ec) co_return failure(*reading_, ec, "read");
+      co_return n;
+    }
   }
 
   Awaitable<Result<void>> write(std::string_view data, Nanoseconds limit) override {
     arm(writing_, limit);
-    const auto [ec, n] = co_await asio::async_write(socket_, asio::buffer(data.data(), data.size()),
-                                                    asio::as_tuple(asio::use_awaitable));
-    writing_->disarm();
-    if (ec) co_return failure(*writing_, ec, "write");
-    co_return Result<void>();
+    for (;;) {
+      const auto [ec, n] = co_await asio::async_write(socket_, asio::buffer(data.data(), data.size()),
+                                                      asio::as_tuple(asio::use_awaitable));
+      if (ec == asio::error::operation_aborted) {
+        const bool meant = co_await meant_for(*writing_);
+        data.remove_prefix(n);
+        if (!meant) continue;
+      }
+      writing_->disarm();
+      if (ec) co_return failure(*writing_, ec, "write");
+      co_return Result<void>();
+    }
   }
 
   void shutdown_write() override {
@@ -79,6 +92,7 @@ class SocketConnection final : public Connection {
   };
 
   static void arm(const std::shared_ptr<Alarm>& alarm, Nanoseconds limit) {
+    alarm->fired = false;
     if (limit == kNoLimit) return;
     alarm->timer.expires_after(std::chrono::duration_cast<SteadyTime::duration>(limit));
     alarm->timer.async_wait([alarm, turn = ++alarm->turn](const boost::system::error_code& ec) {
@@ -87,6 +101,13 @@ class SocketConnection final : public Connection {
       boost::system::error_code ignored;
       alarm->socket->cancel(ignored);
     });
+  }
+
+  // Whether an aborted operation was to be aborted: the alarm of one direction aborts the other one's as well.
+  Awaitable<bool> meant_for(const Alarm& alarm) {
+    if (alarm.fired || !socket_.is_open()) co_return true;
+    const auto state = co_await asio::this_coro::cancellation_state;
+    co_return state.cancelled() != asio::cancellation_type::none;
   }
 
   static Error failure(const Alarm& alarm, const boost::system::error_code& ec, const char* what) {

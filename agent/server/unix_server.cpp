@@ -106,7 +106,10 @@ Awaitable<void> UnixServer::accept_loop() {
 Awaitable<void> UnixServer::serve(Socket socket) {
   const Count count(connections_);
   auto connection = std::make_shared<SocketConnection<Socket>>(std::move(socket));
-  co_await serve_connection(std::move(connection), api_.router(), options_.limits);
+  const RequestHandler handler = [this](HttpRequest& request, ResponseWriter& response) {
+    return answer_by(api_.router(), request, response);
+  };
+  co_await serve_connection(std::move(connection), handler, options_.limits);
 }
 
 }  // namespace keelson::agent

@@ -63,6 +63,8 @@ struct FakeData final : ServerData {
   nlohmann::json workloads() override { return workload_list; }
   nlohmann::json problems() override { return problem_list; }
   nlohmann::json status() override { return {{"version", "test"}, {"node", "n1"}}; }
+  nlohmann::json kubelet_config() override { return {{"kind", "KubeletConfiguration"}, {"maxPods", 110}}; }
+  std::filesystem::path checkpoint_dir() override { return checkpoints; }
   cri::RuntimeService& runtime() override { return cri; }
   BlockingPool& pool() override { return threads; }
   SystemTime now() override { return kNow; }
@@ -91,6 +93,7 @@ struct FakeData final : ServerData {
   Journal journals{clock};
   nlohmann::json workload_list = nlohmann::json::array(), problem_list = nlohmann::json::array();
   std::string log_file;
+  std::filesystem::path checkpoints;
   std::function<void()> changed;
   FakeRuntime cri;
   BlockingPool threads{1};
