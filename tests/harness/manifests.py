@@ -2,6 +2,7 @@
 
 BUSYBOX = "docker.io/local/busybox:1"
 TESTAPP = "docker.io/local/testapp:1"
+HTTPS_GET = "docker.io/local/https-get:1"
 
 
 def testapp(*args, name: str = "app", **fields) -> dict:

@@ -41,6 +41,10 @@ PASSWD = (
 )
 GROUP = "root:x:0:\napp:x:1000:\nextra:x:2000:app\nnogroup:x:65534:\n"
 
+# What a program links with besides the C++ library. libcrypto could look names up, which a static program should not:
+# the linker warns of it, but this program is given addresses.
+LIBRARIES = {"https_get.cpp": ["-Wl,--no-warnings", "-lssl", "-lcrypto"]}
+
 # name -> (source, whether busybox is in the image, image configuration)
 IMAGES = {
     "pause": ("pause.c", False, {"Entrypoint": ["/pause"], "User": "65535:65535"}),
@@ -52,6 +56,7 @@ IMAGES = {
         True,
         {"Entrypoint": ["/testapp"], "User": "app", "WorkingDir": "/home/app", "Env": ["PATH=/bin", "FROM_IMAGE=yes"]},
     ),
+    "https-get": ("https_get.cpp", True, {"Cmd": ["sleep", "86400"]}),
     "guestbook-web": (
         "guestbook_web.cpp",
         False,
@@ -82,7 +87,8 @@ def compile_program(source: str, into: pathlib.Path) -> bytes:
     unlinked = into / f"{source}.o"
     compile_flags = [flag for flag in FLAGS if not flag.startswith("-Wl") and flag not in ("-static", "-s")]
     subprocess.run([*ccache, *compiler, *compile_flags, "-c", str(SRC / source), "-o", str(unlinked)], check=True)
-    subprocess.run([*compiler, *FLAGS, str(unlinked), "-o", str(into / source)], check=True)
+    libraries = LIBRARIES.get(source, [])
+    subprocess.run([*compiler, *FLAGS, str(unlinked), "-o", str(into / source), *libraries], check=True)
     return (into / source).read_bytes()
 
 
