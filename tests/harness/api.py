@@ -87,7 +87,8 @@ class Api:
             if fresh:
                 self.connection = self.open()
             try:
-                self.connection.request(method, path, data, {"Content-Type": content, "Accept": "application/json"})
+                accept = "application/json, */*"
+                self.connection.request(method, path, data, {"Content-Type": content, "Accept": accept})
                 answer = self.connection.getresponse()
                 text = answer.read().decode()
                 break

@@ -16,7 +16,7 @@ from .plane import ADDRESS, BINARY, CLUSTER_DNS, POD_CIDR, ControlPlane
 from .process import Process, run, wait_for
 from .runtime import Containerd, can_lower_oom_score, remove_folder
 
-IMAGES = ["pause", "busybox", "testapp"]
+IMAGES = ["pause", "busybox", "testapp", "https-get"]
 AGENT = os.environ.get("KEELSON_CLUSTER_AGENT", "keelson")
 
 
@@ -240,7 +240,8 @@ class ClusterNode:
         self.plane.pki.client(f"{self.name}-proxy", f"/O=system:nodes/CN=system:node:{self.name}", credentials)
         proxy = {**self._proxy_configuration(), "clientConnection": {"kubeconfig": str(credentials)}}
         (self.folder / "proxy.yaml").write_text(json.dumps(proxy, indent=1))
-        return KubeletAgent(self, self._flags(file))
+        # cadvisor, which is in it, has its own way to the runtime.
+        return KubeletAgent(self, [*self._flags(file), "--containerd", self.containerd.socket])
 
     # From start to Ready.
     def start(self) -> None:

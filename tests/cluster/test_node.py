@@ -1,0 +1,150 @@
+"""The Node object as the cluster sees it: registration, status, conditions, lease, and a node taken out of service."""
+
+import datetime
+import os
+import platform
+import re
+
+from harness.cluster_node import node_condition
+from harness.manifests import deployment, pod, testapp, workload
+from harness.process import wait_for
+
+CONDITIONS = {
+    "MemoryPressure": ("False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    "DiskPressure": ("False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    "PIDPressure": ("False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    "Ready": ("True", "KubeletReady", "kubelet is posting ready status"),
+}
+
+
+def memory_kib() -> int:
+    with open("/proc/meminfo") as file:
+        return int(file.readline().split()[1])
+
+
+def seconds_since(time: str) -> float:
+    then = datetime.datetime.fromisoformat(time.replace("Z", "+00:00"))
+    return (datetime.datetime.now(datetime.timezone.utc) - then).total_seconds()
+
+
+def test_conditions_are_upstreams(cluster):
+    for node in cluster.nodes:
+        found = {
+            item["type"]: (item["status"], item["reason"], item["message"])
+            for item in node.object()["status"]["conditions"]
+        }
+        assert found == CONDITIONS
+
+
+def test_labels_and_annotations(cluster):
+    node = cluster.nodes[0]
+    metadata = node.object()["metadata"]
+    arch = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+    expected = {f"{prefix}kubernetes.io/{key}": value for prefix in ("", "beta.") for key, value in (("os", "linux"), ("arch", arch))}
+    expected["kubernetes.io/hostname"] = node.name
+    assert expected.items() <= metadata["labels"].items()
+    assert metadata["annotations"]["volumes.kubernetes.io/controller-managed-attach-detach"] == "true"
+
+
+def test_addresses_and_endpoint(cluster):
+    node = cluster.nodes[1]
+    status = node.object()["status"]
+    assert {(item["type"], item["address"]) for item in status["addresses"]} == {
+        ("InternalIP", node.ip),
+        ("Hostname", node.name),
+    }
+    assert status["daemonEndpoints"]["kubeletEndpoint"]["Port"] == 10250
+
+
+def test_capacity_and_allocatable(cluster):
+    status = cluster.nodes[0].object()["status"]
+    capacity, allocatable = status["capacity"], status["allocatable"]
+    assert capacity["cpu"] == str(os.cpu_count()) and capacity["pods"] == "250"
+    assert capacity["memory"] == f"{memory_kib()}Ki"
+    assert re.fullmatch(r"\d+(Ki)?", capacity["ephemeral-storage"])
+    assert allocatable["cpu"] == capacity["cpu"]
+    # evictionHard's 100Mi is held back.
+    assert int(allocatable["memory"].removesuffix("Ki")) == memory_kib() - 100 * 1024
+
+
+def test_node_info(cluster):
+    info = cluster.nodes[0].object()["status"]["nodeInfo"]
+    assert info["kernelVersion"] == os.uname().release
+    assert info["operatingSystem"] == "linux" and info["architecture"] in ("amd64", "arm64")
+    assert info["containerRuntimeVersion"].startswith("containerd://1.6")
+    # The scheduler and clients compare this with the control plane's own version.
+    assert re.match(r"v1\.35\.\d+", info["kubeletVersion"])
+    with open("/etc/os-release") as file:
+        pretty = next(line for line in file if line.startswith("PRETTY_NAME")).split('"')[1]
+    assert info["osImage"] == pretty
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        assert info["bootID"] == file.read().strip()
+
+
+def test_images_are_listed(cluster):
+    images = cluster.nodes[0].object()["status"]["images"]
+    sizes = {name: image["sizeBytes"] for image in images for name in image["names"]}
+    assert sizes["docker.io/local/testapp:1"] > 100_000
+
+
+def test_lease_is_renewed(cluster):
+    node = cluster.nodes[0]
+
+    def lease() -> dict:
+        return cluster.api.get("Lease", node.name, "kube-node-lease")
+
+    first = wait_for(lease, 30, "the node has a lease", every=0.2)
+    assert first["spec"]["holderIdentity"] == node.name and first["spec"]["leaseDurationSeconds"] == 40
+    assert seconds_since(first["spec"]["renewTime"]) < 20
+    owner = first["metadata"]["ownerReferences"][0]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Node", node.name, node.object()["metadata"]["uid"])
+    wait_for(lambda: lease()["spec"]["renewTime"] > first["spec"]["renewTime"], 25, "the lease is renewed", every=0.5)
+
+
+def test_cordon_is_respected_and_undone(space):
+    node, other = space.cluster.nodes
+    space.plane.kubectl("cordon", node.name)
+    space.apply(deployment("spread", 4))
+    assert {item["spec"]["nodeName"] for item in space.wait_apps("spread", 4).values()} == {other.name}
+    space.plane.kubectl("uncordon", node.name)
+    space.apply(pod("late", nodeSelector={"kubernetes.io/hostname": node.name}))
+    space.wait_ready("late")
+
+
+def test_drain_moves_pods_and_keeps_daemons(space):
+    node, other = space.cluster.nodes
+    space.apply(workload("DaemonSet", "drain-daemon"))
+    space.apply(deployment("drain-web", 4, testapp("--http", 8080)))
+    space.wait_apps("drain-daemon", 2)
+    before = space.wait_apps("drain-web", 4)
+    own = "--pod-selector=app in (drain-web, drain-daemon)"
+    done = space.plane.kubectl("drain", node.name, own, "--ignore-daemonsets", "--timeout=60s", timeout=90)
+    assert "drained" in done.stdout
+    after = space.wait_apps("drain-web", 4)
+    assert {item["spec"]["nodeName"] for item in after.values()} == {other.name}
+    stayed = {name for name, item in before.items() if item["spec"]["nodeName"] == other.name}
+    assert stayed <= set(after), "pods of the other node are left alone"
+    assert {item["spec"]["nodeName"] for item in space.wait_apps("drain-daemon", 2).values()} == {node.name, other.name}
+    assert node_condition(node.object(), "Ready") == "True"
+    space.plane.kubectl("uncordon", node.name)
+
+
+def test_describe_node(space):
+    node = space.cluster.nodes[0]
+    requests = {"requests": {"cpu": "150m", "memory": "64Mi"}}
+    on_node = {"kubernetes.io/hostname": node.name}
+    space.apply(pod("big", testapp(resources=requests), nodeSelector=on_node))
+    space.wait_ready("big")
+    text = space.plane.kubectl("describe", "node", node.name).stdout
+    assert re.search(rf"{space.name}\s+big\s+150m", text)
+    assert "KubeletReady" in text
+
+
+def test_events_of_the_start(cluster):
+    node = cluster.nodes[0]
+    selector = f"involvedObject.kind=Node,involvedObject.name={node.name}"
+    events = cluster.api.list("Event", "default", fieldSelector=selector)
+    found = {item["reason"]: item["message"] for item in events if item["source"].get("component") == "kubelet"}
+    assert found["Starting"] == "Starting kubelet."
+    for reason in ("NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady"):
+        assert found[reason] == f"Node {node.name} status is now: {reason}"
