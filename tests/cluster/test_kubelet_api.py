@@ -128,8 +128,12 @@ def test_pods_configz_and_running_pods(busy):
     space, node = busy
     names = {item["metadata"]["name"] for item in json.loads(raw(space.cluster, node, "/pods"))["items"]}
     assert "busy" in names
-    running = json.loads(raw(space.cluster, node, "/runningpods/"))["items"]
-    assert {"busy"} <= {item["metadata"]["name"] for item in running}
+
+    def running() -> bool:
+        items = json.loads(raw(space.cluster, node, "/runningpods/"))["items"] or []
+        return "busy" in {item["metadata"]["name"] for item in items}
+
+    space.wait_for(running, 10, "the runtime's own list has the pod")
     config = json.loads(raw(space.cluster, node, "/configz"))["kubeletconfig"]
     assert config["maxPods"] == 250 and config["clusterDNS"] == ["10.96.0.10"]
 

@@ -187,6 +187,7 @@ class ClusterNode:
             "evictionHard": {"memory.available": "100Mi"},
             "staticPodPath": str(self.static),
             "podLogsDir": str(self.logs_dir),
+            "volumePluginDir": str(self.folder / "volume-plugins"),
             **({} if can_lower_oom_score() else {"oomScoreAdj": 0}),
             **changes,
         }
