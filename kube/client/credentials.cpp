@@ -197,6 +197,15 @@ Result<std::string> make_certificate_request(const std::string& key_pem, const S
   return contents(bio);
 }
 
+Result<std::string> request_key_der(const std::string& request_pem) {
+  const Bio bio = reader(request_pem);
+  const Request request(PEM_read_bio_X509_REQ(bio.get(), nullptr, &no_password, nullptr));
+  if (!request) return ssl_error("not a certificate request in PEM");
+  const EVP_PKEY* key = X509_REQ_get0_pubkey(request.get());
+  if (!key) return ssl_error("the certificate request has no key");
+  return der_of(key);
+}
+
 Result<std::string> make_self_signed(const std::string& key_pem, const Subject& subject, const SubjectAltNames& names,
                                      Time now, Seconds lifetime) {
   TRY(const Key key, parse_key(key_pem));

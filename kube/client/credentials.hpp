@@ -38,6 +38,8 @@ Result<std::string> public_key_der(const std::string& key_pem);
 // A PKCS#10 request signed with the key. A name that is no IP address is invalid_argument.
 Result<std::string> make_certificate_request(const std::string& key_pem, const Subject& subject,
                                              const SubjectAltNames& names = {});
+// The public half (DER) of the key that a PKCS#10 request is for.
+Result<std::string> request_key_der(const std::string& request_pem);
 // A server certificate signed by its own key, valid from an hour before `now` for `lifetime`.
 Result<std::string> make_self_signed(const std::string& key_pem, const Subject& subject, const SubjectAltNames& names,
                                      Time now, Seconds lifetime);

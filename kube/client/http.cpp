@@ -137,6 +137,9 @@ void set_blob(CURL* easy, CURLoption option, const std::string& pem) {
 void apply_tls(HttpExchangeState& state, const TlsSettings& tls) {
   CURL* easy = state.easy.get();
   set_blob(easy, CURLOPT_CAINFO_BLOB, tls.ca_pem);
+  // libcurl would trust the system's folder of authorities besides those given.
+  if (!tls.ca_pem.empty()) curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
+  curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
   set_blob(easy, CURLOPT_SSLCERT_BLOB, tls.certificate_pem);
   set_blob(easy, CURLOPT_SSLKEY_BLOB, tls.key_pem);
   curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, tls.insecure ? 0L : 1L);
