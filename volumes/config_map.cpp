@@ -10,10 +10,12 @@ class ConfigMapKind final : public PayloadVolume {
   [[nodiscard]] std::string_view plugin() const override { return kConfigMapPlugin; }
 
  private:
-  Awaitable<Result<Payload>> payload(const VolumeRequest& request) override {
+  Awaitable<Result<Content>> content(const VolumeRequest& request) override {
     const kube::ConfigMapVolumeSource& source = *request.volume.config_map;
     const auto* object = request.objects->find_config_map(request.pod->metadata.ns, source.name);
-    co_return config_map_payload(source, object);
+    Content out;
+    CO_TRY(out.files, config_map_payload(source, object));
+    co_return out;
   }
 };
 

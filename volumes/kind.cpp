@@ -2,7 +2,7 @@
 
 namespace keelson::volumes {
 
-Awaitable<Result<bool>> VolumeKind::refresh(VolumeRequest) { co_return false; }
+Awaitable<Result<Refreshed>> VolumeKind::refresh(VolumeRequest) { co_return Refreshed(); }
 Awaitable<Result<void>> VolumeKind::reconstruct(VolumeOnDisk) { co_return Result<void>(); }
 
 }  // namespace keelson::volumes

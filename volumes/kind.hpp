@@ -33,6 +33,8 @@ inline constexpr std::string_view kEmptyDirPlugin = "kubernetes.io/empty-dir";
 inline constexpr std::string_view kHostPathPlugin = "kubernetes.io/host-path";
 inline constexpr std::string_view kConfigMapPlugin = "kubernetes.io/configmap";
 inline constexpr std::string_view kSecretPlugin = "kubernetes.io/secret";
+inline constexpr std::string_view kDownwardApiPlugin = "kubernetes.io/downward-api";
+inline constexpr std::string_view kProjectedPlugin = "kubernetes.io/projected";
 inline constexpr std::string_view kLocalPlugin = "kubernetes.io/local-volume";
 
 class VolumeKind {
@@ -48,8 +50,8 @@ class VolumeKind {
 
   // Whether content may change while the pod runs (configMap, secret, downwardAPI, projected, csi with republish).
   [[nodiscard]] virtual bool refreshes() const { return false; }
-  // Brings a volume that is set up in line with its objects as they are now; true when anything was written.
-  virtual Awaitable<Result<bool>> refresh(VolumeRequest request);
+  // Brings a volume that is set up in line with its objects as they are now.
+  virtual Awaitable<Result<Refreshed>> refresh(VolumeRequest request);
 
   // Unmounts and removes. Idempotent, from what is on disk alone; never deletes what a mount shows.
   virtual Awaitable<Result<void>> tear_down(VolumeOnDisk volume) = 0;

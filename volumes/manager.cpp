@@ -53,6 +53,7 @@ VolumeManager::VolumeManager(const Executor& executor, BlockingPool& pool, Mount
     : context_(std::make_shared<const KindContext>(
           KindContext{mounter, Paths(resolved(root)), std::move(node), clock})),
       jobs_(executor, pool),
+      refresh_times_changed_(executor),
       tasks_(executor) {
   add_kind(make_empty_dir_kind(context_, jobs_));
   add_kind(make_host_path_kind(jobs_));
@@ -66,6 +67,11 @@ VolumeManager::~VolumeManager() = default;
 void VolumeManager::add_kind(std::unique_ptr<VolumeKind> kind) {
   std::string name(kind->plugin());
   kinds_[std::move(name)] = std::move(kind);
+}
+
+void VolumeManager::add_pod_sources(FieldSource fields, TokenSource* tokens) {
+  add_kind(make_downward_api_kind(context_, jobs_, fields));
+  add_kind(make_projected_kind(context_, jobs_, std::move(fields), tokens));
 }
 
 VolumeKind* VolumeManager::find_kind(std::string_view plugin) {
@@ -126,6 +132,7 @@ Awaitable<void> VolumeManager::set_up_one(std::unique_ptr<Token> token, VolumeKi
       co_return;
     }
     mounted->supplemental_groups = supplemental_groups(request);
+    set_refresh_time(*token->state, request.volume.name, mounted->refresh_at);
     token->batch->mounted.insert_or_assign(request.volume.name, std::move(*mounted));
   }
   token->record();
@@ -133,13 +140,14 @@ Awaitable<void> VolumeManager::set_up_one(std::unique_ptr<Token> token, VolumeKi
 
 Awaitable<void> VolumeManager::refresh_one(std::unique_ptr<Token> token, VolumeKind* kind, VolumeRequest request) {
   const std::string inner_name = request.inner_name;
-  Result<bool> written = co_await kind->refresh(std::move(request));
-  if (!written) {
-    token->fail(failed_to_mount(inner_name, written.error()));
+  Result<Refreshed> done = co_await kind->refresh(std::move(request));
+  if (!done) {
+    token->fail(failed_to_mount(inner_name, done.error()));
     co_return;
   }
+  set_refresh_time(*token->state, token->name, done->refresh_at);
   token->record();
-  token->batch->written = token->batch->written || *written;
+  token->batch->written = token->batch->written || done->written;
 }
 
 Awaitable<Result<MountedVolumes>> VolumeManager::set_up(PodVolumes pod) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "base/task_group.hpp"
 #include "volumes/kind.hpp"
 #include "volumes/mounts.hpp"
+#include "volumes/pod_sources.hpp"
 #include "volumes/usage.hpp"
 
 namespace keelson::volumes {
@@ -34,7 +36,7 @@ inline constexpr Nanoseconds kTearDownTimeout = std::chrono::seconds(120);
 
 class VolumeManager {
  public:
-  // Comes with emptyDir, hostPath, configMap, secret and local; add_kind() takes more. `pool`, `mounter` and `clock`
+  // Comes with emptyDir, hostPath, configMap, secret and local; add_pod_sources() and add_kind() take more. `pool`, `mounter` and `clock`
   // must outlive the process' jobs (in practice: the process). `root` is the agent's root dir, e.g. /var/lib/keelson.
   VolumeManager(const Executor& executor, BlockingPool& pool, Mounter& mounter, const std::filesystem::path& root,
                 NodeFacts node, const Clock& clock);
@@ -42,6 +44,12 @@ class VolumeManager {
 
   // Adds a kind, or replaces the one of the same plugin name. Before start().
   void add_kind(std::unique_ptr<VolumeKind> kind);
+
+  // Adds downwardAPI and projected. `tokens`: null where there is no API server to give any; it must outlive this. Before
+  // start().
+  void add_pod_sources(FieldSource fields, TokenSource* tokens);
+  // Called with a pod's UID when content of one of its volumes grows old by itself (a token); refresh() is due then.
+  void on_refresh_due(std::function<void(const std::string& pod_uid)> handler) { refresh_due_ = std::move(handler); }
 
   // Makes the root dir and its pods/ folder, and a shared mount of it. Once, before anything else.
   Awaitable<Result<void>> start();
@@ -54,8 +62,9 @@ class VolumeManager {
   // and several are joined with "; ". What was set up stays set up.
   Awaitable<Result<MountedVolumes>> set_up(PodVolumes pod);
 
-  // Rewrites configMap and secret volumes whose object changed; true when anything was written. Call it when an object
-  // that the pod refers to changed, and on every sync. An error leaves the old content.
+  // Rewrites volumes whose content changed (objects, fields of the pod, tokens); true when anything was written. Call it
+  // when an object that the pod refers to changed, when its labels or annotations did, and when on_refresh_due() says
+  // so. An error leaves the old content.
   Awaitable<Result<bool>> refresh(PodVolumes pod);
 
   // Bind mounts the subPaths of a container's volumeMounts (below pods/UID/volume-subpaths) and returns their host
@@ -96,11 +105,19 @@ class VolumeManager {
   Awaitable<void> tear_down_all(std::unique_ptr<Token> token, std::string uid);
   Awaitable<Result<void>> tear_down_volumes(std::string uid);
   VolumeKind* find_kind(std::string_view plugin);
+  // Volumes that are to be refreshed at a time.
+  void set_refresh_time(PodState& state, const std::string& volume, const std::optional<SystemTime>& at);
+  Awaitable<void> watch_refresh_times();
+  [[nodiscard]] std::optional<SystemTime> next_refresh() const;
+  void report_due();
 
   std::shared_ptr<const KindContext> context_;
   Jobs jobs_;
   std::map<std::string, std::unique_ptr<VolumeKind>, std::less<>> kinds_;
   std::map<std::string, PodStatePtr> pods_;  // of pods with something set up, or something running
+  std::function<void(const std::string&)> refresh_due_;
+  Notifier refresh_times_changed_;  // operations -> watch_refresh_times()
+  bool watching_ = false;
   TaskGroup tasks_;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -17,6 +18,7 @@ struct VolumeManager::PodState {
   explicit PodState(const Executor& executor) : changed(executor) {}
   Notifier changed;
   unsigned running = 0;
+  std::map<std::string, SystemTime> refresh_at;  // by pod.spec.volumes[].name
 };
 
 // What one call has started and what came of it. Operations hold it too, so that they may outlive the call.

@@ -98,6 +98,31 @@ Result<Payload> secret_payload(const kube::SecretVolumeSource& source, const kub
                          "references non-existent secret key: "});
 }
 
+Result<Payload> downward_api_payload(const std::vector<kube::DownwardApiFile>& items,
+                                     const std::optional<std::int32_t>& default_mode, const kube::Pod& pod,
+                                     const FieldSource& fields) {
+  Payload payload;
+  std::vector<Error> errors;
+  for (const kube::DownwardApiFile& item : items) {
+    auto value = fields(pod, item);
+    if (!value) {
+      errors.push_back(value.error());
+      continue;
+    }
+    const mode_t mode = file_mode(item.mode, file_mode(default_mode, kDefaultFileMode));
+    payload[item.path] = PayloadFile{std::move(*value), mode, std::nullopt};
+  }
+  if (!errors.empty()) return aggregate(errors);
+  return checked_payload(std::move(payload));
+}
+
+Error aggregate(const std::vector<Error>& errors) {
+  if (errors.size() == 1) return errors.front();
+  std::vector<std::string> texts;
+  for (const Error& error : errors) texts.push_back(error.message);
+  return make_error(errors.front().code, "[" + join(texts, ", ") + "]", errors.front().reason);
+}
+
 Result<Payload> checked_payload(Payload payload) {
   Payload out;
   for (auto& [path, file] : payload) {

@@ -13,6 +13,7 @@
 #include "base/result.hpp"
 #include "kube/config.hpp"
 #include "kube/volume.hpp"
+#include "volumes/pod_sources.hpp"
 
 namespace keelson::volumes {
 
@@ -36,10 +37,19 @@ Result<Payload> config_map_payload(const kube::ConfigMapVolumeSource& source, co
 // The same for a secret volume: `secret "NAME" not found`, `references non-existent secret key: KEY`.
 Result<Payload> secret_payload(const kube::SecretVolumeSource& source, const kube::Secret* object);
 
+// The files of a downwardAPI volume or source (upstream: pkg/volume/downwardapi CollectData). Errors: what `fields` says,
+// several as "[a, b]".
+Result<Payload> downward_api_payload(const std::vector<kube::DownwardApiFile>& items,
+                                     const std::optional<std::int32_t>& default_mode, const kube::Pod& pod,
+                                     const FieldSource& fields);
+
 // Checks and normalises the paths: relative, no "..", at most 4096 bytes with components of at most 255, the first
 // component not starting with "..", no file where another path needs a folder (upstream: atomic_writer
 // validatePayload).
 Result<Payload> checked_payload(Payload payload);
+
+// Several errors as one, as upstream shows them: "[a, b]". At least one.
+[[nodiscard]] Error aggregate(const std::vector<Error>& errors);
 
 // Contents by path, as they are on disk.
 using DiskContent = std::map<std::string, std::string>;

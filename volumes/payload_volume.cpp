@@ -5,19 +5,23 @@
 
 namespace keelson::volumes {
 
-Awaitable<Result<bool>> PayloadVolume::refresh(VolumeRequest request) {
-  Result<Payload> files = co_await payload(request);
-  if (!files) co_return files.error();
+Awaitable<Result<Refreshed>> PayloadVolume::refresh(VolumeRequest request) {
+  Result<Content> wanted = co_await content(request);
+  if (!wanted) co_return wanted.error();
   EmptyFolder folder = wrapped_folder(*context_, request, memory_);
   std::optional<FsGroup> group;
   if (request.fs_group) group = FsGroup{*request.fs_group, true, false};
-  std::function<Result<bool>()> work = [context = context_, folder = std::move(folder), files = std::move(*files),
+  std::function<Result<bool>()> work = [context = context_, folder = std::move(folder), files = std::move(wanted->files),
                                         group]() -> Result<bool> {
     CHECK_OK(set_up_empty_folder(context->mounter, folder));
     return write_payload(folder.path, files, group, context->clock.now());
   };
   Result<bool> written = co_await jobs_.run(Lane::bounded, std::move(work));
-  co_return written;
+  if (!written) co_return written.error();
+  Refreshed done;
+  done.written = *written;
+  done.refresh_at = wanted->refresh_at;
+  co_return done;
 }
 
 Awaitable<Result<MountedVolume>> PayloadVolume::set_up(VolumeRequest request) {
@@ -28,8 +32,9 @@ Awaitable<Result<MountedVolume>> PayloadVolume::set_up(VolumeRequest request) {
   mounted.host_path = context_->paths.volume(request.pod_uid(), plugin(), request.inner_name).string();
   mounted.read_only = true;
   mounted.selinux_relabel = true;
-  Result<bool> written = co_await refresh(std::move(request));
-  if (!written) co_return written.error();
+  Result<Refreshed> done = co_await refresh(std::move(request));
+  if (!done) co_return done.error();
+  mounted.refresh_at = done->refresh_at;
   co_return mounted;
 }
 

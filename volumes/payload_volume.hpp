@@ -1,11 +1,12 @@
-// The common part of the kinds whose content the agent writes: configMap and secret, later downwardAPI and projected. A
-// kind says what the files are; this puts them into a wrapped empty folder with the atomic writer.
+// The common part of the kinds whose content the agent writes: configMap, secret, downwardAPI and projected. A kind
+// says what the files are; this puts them into a wrapped empty folder with the atomic writer.
 #pragma once
 
 #include <memory>
 
 #include "volumes/kind.hpp"
 #include "volumes/payload.hpp"
+#include "volumes/pod_sources.hpp"
 
 namespace keelson::volumes {
 
@@ -17,12 +18,16 @@ class PayloadVolume : public VolumeKind {
 
   Awaitable<Result<MountedVolume>> set_up(VolumeRequest request) final;
   [[nodiscard]] bool refreshes() const final { return true; }
-  Awaitable<Result<bool>> refresh(VolumeRequest request) final;
+  Awaitable<Result<Refreshed>> refresh(VolumeRequest request) final;
   Awaitable<Result<void>> tear_down(VolumeOnDisk volume) final;
 
  protected:
-  // What the volume shall hold; checked_payload()'s result. A coroutine, because a projected token is fetched.
-  virtual Awaitable<Result<Payload>> payload(const VolumeRequest& request) = 0;
+  struct Content {
+    Payload files;  // checked_payload()'s result
+    std::optional<SystemTime> refresh_at;
+  };
+  // What the volume shall hold. A coroutine, because a projected token is fetched.
+  virtual Awaitable<Result<Content>> content(const VolumeRequest& request) = 0;
   [[nodiscard]] const KindContext& context() const { return *context_; }
 
  private:
@@ -33,5 +38,9 @@ class PayloadVolume : public VolumeKind {
 
 [[nodiscard]] std::unique_ptr<VolumeKind> make_config_map_kind(KindContextPtr context, Jobs& jobs);
 [[nodiscard]] std::unique_ptr<VolumeKind> make_secret_kind(KindContextPtr context, Jobs& jobs);
+[[nodiscard]] std::unique_ptr<VolumeKind> make_downward_api_kind(KindContextPtr context, Jobs& jobs, FieldSource fields);
+// `tokens` may be null: serviceAccountToken sources fail then. It must outlive the kind.
+[[nodiscard]] std::unique_ptr<VolumeKind> make_projected_kind(KindContextPtr context, Jobs& jobs, FieldSource fields,
+                                                              TokenSource* tokens);
 
 }  // namespace keelson::volumes

@@ -99,8 +99,8 @@ Result<std::string> plugin_of(const kube::Volume& volume) {
   if (volume.host_path) return std::string(kHostPathPlugin);
   if (volume.config_map) return std::string(kConfigMapPlugin);
   if (volume.secret) return std::string(kSecretPlugin);
-  if (volume.downward_api) return std::string("kubernetes.io/downward-api");
-  if (volume.projected) return std::string("kubernetes.io/projected");
+  if (volume.downward_api) return std::string(kDownwardApiPlugin);
+  if (volume.projected) return std::string(kProjectedPlugin);
   if (volume.nfs) return std::string("kubernetes.io/nfs");
   if (volume.iscsi) return std::string("kubernetes.io/iscsi");
   if (volume.csi) return std::string("kubernetes.io/csi");

@@ -10,10 +10,12 @@ class SecretKind final : public PayloadVolume {
   [[nodiscard]] std::string_view plugin() const override { return kSecretPlugin; }
 
  private:
-  Awaitable<Result<Payload>> payload(const VolumeRequest& request) override {
+  Awaitable<Result<Content>> content(const VolumeRequest& request) override {
     const kube::SecretVolumeSource& source = *request.volume.secret;
     const auto* object = request.objects->find_secret(request.pod->metadata.ns, source.secret_name);
-    co_return secret_payload(source, object);
+    Content out;
+    CO_TRY(out.files, secret_payload(source, object));
+    co_return out;
   }
 };
 

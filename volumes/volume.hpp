@@ -33,7 +33,14 @@ struct MountedVolume {
   bool selinux_relabel = false;  // the runtime may relabel it
   std::vector<std::int64_t> supplemental_groups;  // from the PersistentVolume's gid annotation
   std::optional<std::int64_t> size_limit;         // emptyDir: bytes, enforced by eviction where the medium does not
+  std::optional<SystemTime> refresh_at;           // when the content grows old by itself: a token
   bool operator==(const MountedVolume&) const = default;
+};
+
+// What a refresh did.
+struct Refreshed {
+  bool written = false;
+  std::optional<SystemTime> refresh_at;  // as MountedVolume's
 };
 
 // By pod.spec.volumes[].name.
