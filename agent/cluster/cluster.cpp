@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/events/pod_events.hpp"
 #include "base/log.hpp"
 
 namespace keelson::agent {
@@ -43,10 +44,38 @@ std::filesystem::path cert_dir(const Options& options) {
   return options.cluster.cert_dir.empty() ? options.root_dir / "pki" : options.cluster.cert_dir;
 }
 
+kube::ClientIdentityPaths identity_paths(const Options& options) {
+  return {.kubeconfig = options.cluster.kubeconfig,
+          .bootstrap_kubeconfig = options.cluster.bootstrap_kubeconfig,
+          .certificate_folder = cert_dir(options)};
+}
+
+kube::SubjectAltNames node_names(const spec::NodeFacts& facts) { return {.dns = {facts.name}, .ips = facts.ips}; }
+
+bool serves_by_request(const ServingOptions& o) { return o.cert_file.empty() && o.tls_bootstrap; }
+
+// The configured files, the certificate that the cluster is asked for, or a self-signed one.
+Result<Serving::Certificate> serving_files(const Options& options, const spec::NodeFacts& facts, SystemTime now) {
+  const auto& o = options.cluster.serving;
+  if (!o.cert_file.empty()) return Serving::Certificate{o.cert_file, o.key_file.empty() ? o.cert_file : o.key_file};
+  const auto folder = cert_dir(options);
+  if (serves_by_request(o)) {
+    const auto file = kube::CertificateStore(folder, "kubelet-server").current_path();
+    return Serving::Certificate{file, file};
+  }
+  TRY(const auto made, kube::ensure_self_signed(folder, facts.name, node_names(facts), now));
+  static_cast<void>(made);
+  return Serving::Certificate{folder / "kubelet.crt", folder / "kubelet.key"};
+}
+
+void log_certificate_trouble(const char* which, const Error& error) {
+  log_warn("certificate not obtained", {{"certificate", which}, {"error", error}});
+}
+
 }  // namespace
 
 struct Cluster::Prepared {
-  kube::ClientConfig client;
+  kube::ClientIdentity identity;
   std::optional<kube::ClientConfig> proxy_client;
   NodeConfig node;
   Serving::Certificate certificate;
@@ -54,28 +83,31 @@ struct Cluster::Prepared {
 
 Result<std::unique_ptr<Cluster>> Cluster::create(ClusterNeeds needs) {
   const auto& o = needs.options.cluster;
+  const auto now = needs.clock.now();
   Prepared prepared;
-  TRY(prepared.client, kube::load_kubeconfig(o.kubeconfig));
+  TRY(prepared.identity, kube::prepare_client_identity(identity_paths(needs.options), now));
   if (!o.proxy_kubeconfig.empty()) {
     TRY(prepared.proxy_client, kube::load_kubeconfig(o.proxy_kubeconfig));
   }
   TRY(prepared.node, node_config(needs.options, needs.facts));
-  TRY(prepared.certificate, ensure_serving_certificate(o.serving, cert_dir(needs.options), needs.facts.name, needs.facts.ips,
-                                                       needs.clock.now()));
+  TRY(prepared.certificate, serving_files(needs.options, needs.facts, now));
   return std::unique_ptr<Cluster>(new Cluster(needs, std::move(prepared)));
 }
 
 Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
     : needs_(needs),
-      server_(prepared.client.server),
-      api_(std::make_unique<kube::ApiClient>(needs.executor, std::move(prepared.client))),
-      proxy_api_(prepared.proxy_client ? std::make_unique<kube::ApiClient>(needs.executor, std::move(*prepared.proxy_client))
+      server_(prepared.identity.config.server),
+      rotates_(prepared.identity.rotates && needs.options.cluster.rotate_certificates),
+      api_(std::make_shared<kube::ApiClient>(needs.executor, std::move(prepared.identity.config))),
+      proxy_api_(prepared.proxy_client ? std::make_shared<kube::ApiClient>(needs.executor, std::move(*prepared.proxy_client))
                                        : nullptr),
+      events_(needs.executor, *api_, needs.clock, needs.facts.name),
       statuses_(needs.executor, *api_),
       objects_(needs.executor, *api_,
                [this](const std::vector<std::string>& uids) {
                  if (!uids.empty()) needs_.pods.objects_changed(uids);
                }),
+      tokens_(*api_, needs.clock),
       node_(needs.executor, *api_, needs.clock, needs.cri, needs.cri, needs.facts,
             {.node = std::move(prepared.node),
              .schedule = ReportSchedule(needs.options.cluster.status_update, needs.options.cluster.status_report),
@@ -84,8 +116,8 @@ Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
              .runtime_version = needs.runtime.version},
             {.on_node = [this](std::shared_ptr<const kube::Node> node) { on_node(std::move(node)); },
              .on_event =
-                 [](const NodeEvent& event) {
-                   log_info("node event", {{"reason", event.reason}, {"message", event.message}});
+                 [this](const NodeEvent& event) {
+                   events_.record(node_reference(needs_.facts.name), event.type, event.reason, event.message);
                  },
              .network_error = [this] { return needs_.network.error(); }}),
       source_(needs.clock, needs.pods, statuses_, needs.journal, [this] { return node_.node(); },
@@ -111,7 +143,27 @@ Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
                       [](const Error& error) { log_warn("pods of the API server not followed", {{"error", error}}); }}),
       node_known_(needs.executor),
       tasks_(needs.executor) {
+  make_certificate_managers();
   connect();
+}
+
+void Cluster::make_certificate_managers() {
+  const auto& o = needs_.options;
+  if (rotates_) {
+    auto connect = [executor = needs_.executor](kube::ClientConfig config) -> std::shared_ptr<kube::Api> {
+      return std::make_shared<kube::ApiClient>(executor, std::move(config));
+    };
+    auto options = kube::client_certificate_options(identity_paths(o), needs_.facts.name, api_, std::move(connect));
+    options.on_rotated = [this](const kube::CertificatePair&) { api_->close_connections(); };
+    options.on_error = [](const Error& error) { log_certificate_trouble("client", error); };
+    client_certificate_ = std::make_unique<kube::CertificateManager>(needs_.executor, needs_.pool, std::move(options));
+  }
+  if (serves_by_request(o.cluster.serving)) {
+    auto names = [this] { return std::optional(node_names(needs_.facts)); };
+    auto options = kube::serving_certificate_options(cert_dir(o), needs_.facts.name, api_, std::move(names));
+    options.on_error = [](const Error& error) { log_certificate_trouble("serving", error); };
+    serving_certificate_ = std::make_unique<kube::CertificateManager>(needs_.executor, needs_.pool, std::move(options));
+  }
 }
 
 void Cluster::connect() {
@@ -120,6 +172,7 @@ void Cluster::connect() {
   });
   needs_.pods.on_gone([this](const std::string& uid) {
     objects_.pod_gone(uid);
+    tokens_.forget(uid);
     source_.worker_gone(uid);
     node_.images_changed();
   });
@@ -129,6 +182,10 @@ void Cluster::connect() {
 
 Awaitable<Result<void>> Cluster::start() {
   CO_CHECK_OK(with_context(serving_.start(), "HTTPS API"));
+  if (client_certificate_) tasks_.spawn("client certificate", client_certificate_->run());
+  if (serving_certificate_) tasks_.spawn("serving certificate", serving_certificate_->run());
+  tasks_.spawn("events", events_.run());
+  events_.record(node_reference(needs_.facts.name), "Normal", "Starting", "Starting kubelet.");
   tasks_.spawn("status writer", statuses_.run());
   node_.start();
   feed_.start();
@@ -191,7 +248,23 @@ void Cluster::on_pods_synced() {
   log_info("pods of the API server known", {{"pods", source_.pods().size()}});
 }
 
-void Cluster::on_event(const std::string&, EntryKind, std::string_view, std::string_view, std::string_view) {}
+std::shared_ptr<const kube::Pod> Cluster::find_pod(const std::string& key) const {
+  const auto slash = key.find('/');
+  if (const auto view = needs_.pods.find(key.substr(0, slash), key.substr(slash + 1))) return view->pod;
+  for (const auto& [uid, pod] : source_.pods()) {  // one that was refused
+    if (kube::object_key(pod->metadata) == key) return pod;
+  }
+  return nullptr;
+}
+
+void Cluster::on_event(const std::string& key, EntryKind kind, std::string_view object, std::string_view reason,
+                       std::string_view message) {
+  const auto pod = find_pod(key);
+  if (!pod) return;
+  const auto about = event_object(*pod, object);
+  if (!about) return;
+  events_.record(*about, kind == EntryKind::warning ? "Warning" : "Normal", std::string(reason), std::string(message));
+}
 
 nlohmann::json Cluster::status() const {
   nlohmann::json out = {{"server", server_},

@@ -14,12 +14,16 @@
 #include "agent/cluster/serving.hpp"
 #include "agent/cluster/static_pods.hpp"
 #include "agent/cluster/status_writer.hpp"
+#include "agent/cluster/token_manager.hpp"
 #include "agent/config/options.hpp"
 #include "agent/daemon/network.hpp"
 #include "agent/daemon/runtime_facts.hpp"
 #include "agent/daemon/services.hpp"
+#include "agent/events/event_recorder.hpp"
 #include "cri/client.hpp"
+#include "kube/client/certificate_manager.hpp"
 #include "kube/client/client.hpp"
+#include "kube/client/client_identity.hpp"
 
 namespace keelson::agent {
 
@@ -50,6 +54,7 @@ class Cluster {
   Awaitable<void> stop();
 
   [[nodiscard]] ObjectSource& objects() { return objects_; }
+  [[nodiscard]] volumes::TokenSource& tokens() { return tokens_; }
   // For `keelson status`: {"server", "synced", "nodeReady", "errors", "lease", "statusesPending", "watches"}.
   [[nodiscard]] nlohmann::json status() const;
 
@@ -58,6 +63,8 @@ class Cluster {
   Cluster(ClusterNeeds needs, Prepared prepared);
 
   void connect();
+  void make_certificate_managers();
+  [[nodiscard]] std::shared_ptr<const kube::Pod> find_pod(const std::string& key) const;
   void on_node(std::shared_ptr<const kube::Node> node);
   void on_pod(std::shared_ptr<const kube::Pod> pod);
   void on_pod_deleted(const kube::ObjectKey& key);
@@ -69,16 +76,20 @@ class Cluster {
 
   ClusterNeeds needs_;
   std::string server_;
-  std::unique_ptr<kube::ApiClient> api_;
-  std::unique_ptr<kube::ApiClient> proxy_api_;  // null: the node's own is used
+  bool rotates_ = false;
+  std::shared_ptr<kube::ApiClient> api_;
+  std::shared_ptr<kube::ApiClient> proxy_api_;  // null: the node's own is used
+  EventRecorder events_;
   StatusWriter statuses_;
   ObjectCache objects_;
+  TokenManager tokens_;
   NodeReporter node_;
   ApiPodSource source_;
   std::unique_ptr<StaticPods> static_pods_;  // null: no folder
   ServiceFeed feed_;
   Serving serving_;
   kube::ListWatch<kube::Pod> pod_watch_;
+  std::unique_ptr<kube::CertificateManager> client_certificate_, serving_certificate_;  // null: somebody else's business
   Latch node_known_;
   TaskGroup tasks_;
 };

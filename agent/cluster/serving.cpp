@@ -1,13 +1,7 @@
 #include "agent/cluster/serving.hpp"
 
-#include "base/files.hpp"
-#include "base/log.hpp"
-#include "kube/client/credentials.hpp"
-
 namespace keelson::agent {
 namespace {
-
-constexpr Seconds kSelfSignedLifetime = std::chrono::hours(24 * 365);
 
 HttpsOptions https_options(const ServingOptions& o, const Serving::Certificate& certificate) {
   HttpsOptions out;
@@ -18,13 +12,6 @@ HttpsOptions https_options(const ServingOptions& o, const Serving::Certificate& 
   if (!o.tls_min_version.empty()) out.tls.min_version = o.tls_min_version;
   out.tls.cipher_suites = o.tls_cipher_suites;
   return out;
-}
-
-bool is_usable(const std::filesystem::path& cert_file, SystemTime now) {
-  const auto text = read_file(cert_file);
-  if (!text) return false;
-  const auto facts = kube::read_certificate(*text);
-  return facts && facts->not_after > now + std::chrono::hours(24);
 }
 
 }  // namespace
@@ -58,24 +45,6 @@ Awaitable<void> Serving::stop() {
   if (health_started_) co_await health_.stop();
   co_await authenticator_.stop();
   co_await authorizer_.stop();
-}
-
-Result<Serving::Certificate> ensure_serving_certificate(const ServingOptions& options, const std::filesystem::path& cert_dir,
-                                                        const std::string& node_name, const std::vector<std::string>& ips,
-                                                        SystemTime now) {
-  if (!options.cert_file.empty()) {
-    return Serving::Certificate{options.cert_file, options.key_file.empty() ? options.cert_file : options.key_file};
-  }
-  const Serving::Certificate files{cert_dir / "kubelet.crt", cert_dir / "kubelet.key"};
-  if (is_usable(files.cert_file, now)) return files;
-  const auto key = kube::make_private_key();
-  TRY(const auto certificate, kube::make_self_signed(key, {.common_name = node_name, .organizations = {}},
-                                                     {.dns = {node_name}, .ips = ips}, now, kSelfSignedLifetime));
-  CHECK_OK(make_dirs(cert_dir, 0750));
-  CHECK_OK(write_file_atomic(files.key_file, key, 0600));
-  CHECK_OK(write_file_atomic(files.cert_file, certificate, 0644));
-  log_info("serving certificate made", {{"file", files.cert_file.string()}});
-  return files;
 }
 
 }  // namespace keelson::agent

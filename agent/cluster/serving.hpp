@@ -11,7 +11,7 @@ namespace keelson::agent {
 
 class Serving {
  public:
-  // `certificate`: where the serving certificate and its key are, together or apart.
+  // Where the serving certificate and its key are: apart, or both in one file.
   struct Certificate {
     std::filesystem::path cert_file, key_file;
   };
@@ -32,11 +32,5 @@ class Serving {
   HealthServer health_;
   bool health_started_ = false;
 };
-
-// The configured files, or a self-signed pair below `cert_dir`, made where it is missing or has expired.
-[[nodiscard]] Result<Serving::Certificate> ensure_serving_certificate(const ServingOptions& options,
-                                                                      const std::filesystem::path& cert_dir,
-                                                                      const std::string& node_name,
-                                                                      const std::vector<std::string>& ips, SystemTime now);
 
 }  // namespace keelson::agent

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "agent/pod/status.hpp"
+#include "agent/pod/volume_fields.hpp"
 #include "base/log.hpp"
 
 namespace keelson::agent {
@@ -65,6 +66,8 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
       server(executor, data, {.socket = options.socket}),
       tasks(executor) {
   objects.target = &no_objects;
+  volumes.add_pod_sources(volume_fields(facts), options.cluster.enabled() ? &tokens : nullptr);
+  volumes.on_refresh_due([this](const std::string& uid) { pods.objects_changed({uid}); });
   context.service_hosts = options.cluster_dns.empty() && !options.cluster.enabled();
   context.runtime_handlers = options.runtime_classes;
 }
@@ -75,6 +78,7 @@ Result<void> Daemon::Parts::connect() {
                                   .runtime = runtime, .cri = *client, .network = network, .pods = pods, .journal = journal,
                                   .services = services, .data = data}));
     objects.target = &cluster->objects();
+    tokens.target = &cluster->tokens();
   } else if (!options.manifests.empty()) {
     ManifestSourceOptions source_options{.dir = options.manifests, .root_dir = options.root_dir, .node_name = facts.name,
                                          .service_cidr = options.service_cidr};

@@ -62,6 +62,14 @@ struct Daemon::Parts {
       return target->gather(std::move(pod));
     }
   } objects;
+  // Likewise: tokens come from the cluster, which is made once the runtime is known.
+  struct LateTokens final : volumes::TokenSource {
+    volumes::TokenSource* target = nullptr;
+    Awaitable<Result<volumes::ServiceAccountToken>> token(volumes::TokenRequest request) override {
+      if (target == nullptr) co_return make_error(Errc::unavailable, "failed to fetch token: not connected yet");
+      co_return co_await target->token(std::move(request));
+    }
+  } tokens;
   PodContext context;
   PodManager pods;
   std::unique_ptr<ManifestSource> source;  // one of these two; none where only cleaning up
