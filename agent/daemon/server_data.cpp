@@ -1,12 +1,16 @@
 #include "agent/daemon/server_data.hpp"
 
+#include <sys/utsname.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "agent/daemon/parts.hpp"
+#include "agent/daemon/stat_targets.hpp"
 #include "agent/pod/status.hpp"
 #include "agent/spec/names.hpp"
+#include "agent/stats/reader.hpp"
 #include "kube/codec.hpp"
 #include "kube/endpoint_slice.hpp"
 
@@ -179,6 +183,26 @@ json NodeData::kubelet_config() {
           {"seccompDefault", o.seccomp_default},
           {"serializeImagePulls", o.parallel_pulls < 2},
           {"maxParallelImagePulls", o.parallel_pulls}};
+}
+
+std::string NodeData::node_name() { return parts_.facts.name; }
+
+Awaitable<Result<stats::Sample>> NodeData::sample(stats::Detail detail) {
+  auto node = node_stat_target(parts_);
+  auto pods = pod_stat_targets(parts_);
+  if (detail == stats::Detail::full) co_await ask_runtime(*parts_.client, node, pods);
+  auto read = [node = std::move(node), pods = std::move(pods), detail] {
+    return stats::take_sample(node, pods, detail);
+  };
+  auto sample = co_await parts_.pool.run(std::move(read));
+  cpu_rates_.apply(sample);
+  co_return sample;
+}
+
+stats::MachineFacts NodeData::machine() {
+  utsname system{};
+  ::uname(&system);
+  return {system.release, system.sysname, parts_.runtime.name + "://" + parts_.runtime.version};
 }
 
 std::filesystem::path NodeData::checkpoint_dir() { return parts_.options.root_dir / "checkpoints"; }

@@ -5,6 +5,7 @@
 
 #include "agent/daemon/daemon.hpp"
 #include "agent/server/data.hpp"
+#include "agent/stats/cpu_rates.hpp"
 
 namespace keelson::agent {
 
@@ -27,6 +28,9 @@ class NodeData final : public ServerData {
   nlohmann::json status() override;
   nlohmann::json kubelet_config() override;
   std::filesystem::path checkpoint_dir() override;
+  std::string node_name() override;
+  Awaitable<Result<stats::Sample>> sample(stats::Detail detail) override;
+  stats::MachineFacts machine() override;
   cri::RuntimeService& runtime() override;
   BlockingPool& pool() override;
   SystemTime now() override;
@@ -37,6 +41,7 @@ class NodeData final : public ServerData {
   nlohmann::json network_status() const;
 
   Daemon::Parts& parts_;
+  stats::CpuRates cpu_rates_;
   std::map<std::string, SystemTime> stopping_since_;  // by UID: when a pod was first seen stopping
 };
 

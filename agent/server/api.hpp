@@ -2,6 +2,7 @@
 // may call it, is the server's business.
 //   GET /pods[?watch=1], /runningpods                                              api_pods.cpp
 //   GET /healthz[/CHECK], /configz, /logs[/PATH]; POST /checkpoint/NS/POD/CONTAINER  api_node.cpp
+//   GET /stats/summary, /metrics[/resource,/cadvisor,/probes]                      api_stats.cpp
 //   GET /containerLogs/NS/POD/CONTAINER                                            api_logs.cpp
 //   GET,POST /exec, /attach /NS/POD[/UID]/CONTAINER, /portForward/NS/POD[/UID];
 //   POST /run/NS/POD[/UID]/CONTAINER                                               api_streams.cpp
@@ -34,6 +35,7 @@ class Api {
  private:
   void add_pods();
   void add_node();
+  void add_stats();
   void add_logs();
   void add_streams();
   void add_keelson();
@@ -46,6 +48,10 @@ class Api {
   Awaitable<void> get_config(Exchange& x);
   Awaitable<void> get_node_log(Exchange& x);
   Awaitable<void> checkpoint(Exchange& x);
+  Awaitable<void> get_summary(Exchange& x);
+  Awaitable<void> get_metrics(Exchange& x);
+  Awaitable<void> get_resource_metrics(Exchange& x);
+  Awaitable<void> get_cadvisor_metrics(Exchange& x);
   Awaitable<void> get_logs(Exchange& x);
   Awaitable<void> exec(Exchange& x);
   Awaitable<void> attach(Exchange& x);

@@ -43,6 +43,7 @@ Api::Api(Executor executor, ServerData& data, Face face) : executor_(std::move(e
   add_logs();
   add_streams();
   add_node();
+  add_stats();
   if (face == Face::control) add_keelson();
 }
 

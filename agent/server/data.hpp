@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "agent/stats/metrics.hpp"
+#include "agent/stats/target.hpp"
 #include "base/async.hpp"
 #include "kube/pod.hpp"
 
@@ -59,6 +61,11 @@ class ServerData {
   virtual nlohmann::json kubelet_config() = 0;
   // Where checkpoints of containers go.
   virtual std::filesystem::path checkpoint_dir() = 0;
+
+  virtual std::string node_name() = 0;
+  // What the node, its pods and their containers use now.
+  virtual Awaitable<Result<stats::Sample>> sample(stats::Detail detail) = 0;
+  virtual stats::MachineFacts machine() = 0;
 
   virtual cri::RuntimeService& runtime() = 0;
   virtual BlockingPool& pool() = 0;

@@ -65,6 +65,12 @@ struct FakeData final : ServerData {
   nlohmann::json status() override { return {{"version", "test"}, {"node", "n1"}}; }
   nlohmann::json kubelet_config() override { return {{"kind", "KubeletConfiguration"}, {"maxPods", 110}}; }
   std::filesystem::path checkpoint_dir() override { return checkpoints; }
+  std::string node_name() override { return "n1"; }
+  Awaitable<Result<stats::Sample>> sample(stats::Detail detail) override {
+    last_detail = detail;
+    co_return usage;
+  }
+  stats::MachineFacts machine() override { return {}; }
   cri::RuntimeService& runtime() override { return cri; }
   BlockingPool& pool() override { return threads; }
   SystemTime now() override { return kNow; }
@@ -92,6 +98,8 @@ struct FakeData final : ServerData {
   ManualClock clock{kNow};
   Journal journals{clock};
   nlohmann::json workload_list = nlohmann::json::array(), problem_list = nlohmann::json::array();
+  stats::Sample usage;
+  stats::Detail last_detail = stats::Detail::full;
   std::string log_file;
   std::filesystem::path checkpoints;
   std::function<void()> changed;

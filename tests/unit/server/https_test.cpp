@@ -178,6 +178,27 @@ TEST_CASE("The node's own paths: health, configuration, logs, checkpoint") {
   CHECK(test.api->counters().at({"GET", "healthz"}) == 4);
 }
 
+TEST_CASE("Statistics and metrics") {
+  TestHttps test;
+  test.data.add_pod("web");
+  test.data.usage.node.name = "n1";
+  test.data.usage.node.usage.cpu.emplace().usage_ns = 2'000'000'000;
+  const auto get = [&](const char* path) { return body_of(TlsClient(test.port, &test.admin).ask("GET", path)); };
+  CHECK(nlohmann::json::parse(get("/stats/summary"))["node"]["cpu"]["usageCoreNanoSeconds"] == 2'000'000'000);
+  CHECK(test.data.last_detail == stats::Detail::full);
+  CHECK(nlohmann::json::parse(get("/stats/summary?only_cpu_and_memory=true"))["node"]["nodeName"] == "n1");
+  CHECK(test.data.last_detail == stats::Detail::resource);
+  CHECK(get("/metrics/resource").find("\nnode_cpu_usage_seconds_total 2 0\n") != std::string::npos);
+  CHECK(get("/metrics/cadvisor").find("cadvisor_version_info{") != std::string::npos);
+  const auto own = get("/metrics");
+  for (const char* line : {"kubelet_running_pods 1\n", "kubelet_running_containers{container_state=\"running\"} 1\n",
+                           "kubelet_node_name{node=\"n1\"} 1\n", "process_resident_memory_bytes ",
+                           "kubelet_http_requests_total{long_running=\"false\",method=\"GET\",path=\"metrics/resource\","}) {
+    CAPTURE(line);
+    CHECK(own.find(line) != std::string::npos);
+  }
+}
+
 TEST_CASE("A new certificate is served to the next connection; a broken one is not") {
   TestHttps test;
   TlsClient before(test.port, &test.admin);
