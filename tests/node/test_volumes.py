@@ -237,3 +237,76 @@ def test_missing_config_map_and_claim_wait_then_recover(node):
     node.apply("conf.yaml", config_map("later", k="v"))
     node.apply("pv.yaml", *claim("later", node.folder / "later"))
     node.wait_ready("vol")
+
+
+def test_downward_api_volume(node):
+    memory = {"containerName": "app", "resource": "limits.memory", "divisor": "1Mi"}
+    items = [
+        {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}},
+        {"path": "who/name", "fieldRef": {"fieldPath": "metadata.name"}, "mode": 0o400},
+        {"path": "memory", "resourceFieldRef": memory},
+    ]
+    node.apply(
+        "vol.yaml",
+        pod(
+            "vol",
+            holder(mount("info", "/info"), resources={"limits": {"memory": "64Mi"}}),
+            labels={"a": "1", "b": "two"},
+            volumes=[{"name": "info", "downwardAPI": {"defaultMode": 0o440, "items": items}}],
+        ),
+    )
+    [vol] = node.wait_ready("vol")
+    assert (
+        node.exec("vol", "sh", "-c", "cd /info; cat labels; echo; cat who/name; echo; cat memory").stdout
+        == f'a="1"\nb="two"\n{vol["metadata"]["name"]}\n64'
+    )
+    assert node.exec("vol", "sh", "-c", "stat -Lc %a /info/labels /info/who/name; stat -fc %T /info").stdout.split() == [
+        "440",
+        "400",
+        "tmpfs",
+    ]
+    folder = node.root / "pods" / vol["metadata"]["uid"] / "volumes" / "kubernetes.io~downward-api" / "info"
+    assert (folder / "..data" / "labels").exists(), "the kubelet's layout on disk"
+
+
+def test_projected_volume_combines_its_sources_and_follows_them(node):
+    node.apply("conf.yaml", config_map("conf", first="1", same="map"))
+    node.apply("keys.yaml", secret("keys", same="secret", token="s3cret"))
+    sources = [
+        {"configMap": {"name": "conf"}},
+        {"secret": {"name": "keys", "items": [{"key": "same", "path": "same"}, {"key": "token", "path": "in/token"}]}},
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}},
+        {"configMap": {"name": "absent", "optional": True}},
+    ]
+    node.apply(
+        "vol.yaml",
+        pod(
+            "vol",
+            holder(mount("all", "/all")),
+            volumes=[{"name": "all", "projected": {"defaultMode": 0o600, "sources": sources}}],
+        ),
+    )
+    [before] = node.wait_ready("vol")
+    assert node.exec("vol", "sh", "-c", "cd /all; for f in first same in/token namespace; do cat $f; echo; done").stdout == (
+        "1\nsecret\ns3cret\ndefault\n"
+    )
+    assert node.exec("vol", "stat", "-Lc", "%a", "/all/first").stdout == "600\n"
+    node.apply("conf.yaml", config_map("conf", first="2", added="y"))
+    node.wait_for(lambda: node.exec("vol", "cat", "/all/first").stdout == "2", 10, "the new content in the pod")
+    assert node.exec("vol", "ls", "/all").stdout.split() == ["added", "first", "in", "namespace", "same"]
+    [after] = node.wait_ready("vol")
+    assert after["status"]["containerStatuses"] == before["status"]["containerStatuses"], "no restart for a new content"
+
+
+def test_a_token_without_an_api_server_is_refused_clearly(node):
+    node.apply(
+        "vol.yaml",
+        pod(
+            "vol",
+            holder(mount("t", "/t")),
+            volumes=[{"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}],
+        ),
+    )
+    node.wait_for(
+        lambda: "service account tokens come from an API server" in node.explain("vol"), what="explain says why"
+    )
