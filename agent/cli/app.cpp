@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "agent/cli/client.hpp"
+#include "agent/cli/join.hpp"
 #include "agent/cli/run_flags.hpp"
 #include "agent/daemon/daemon.hpp"
 
@@ -73,6 +74,14 @@ int run_command_line(int argc, char** argv) {
                       ->group("Daemon");
   add_run_flags(*cleanup, cleanup_flags);
   cleanup->callback([&] { exit_code = run_cleanup(cleanup_flags); });
+
+  JoinArgs join_args;
+  auto* join = app.add_subcommand("join", "Prepare this machine to join a cluster, with a kubeadm-style token")->group("Daemon");
+  join->add_option("API-SERVER", join_args.server, "HOST:PORT of the API server")->required();
+  join->add_option("--token", join_args.token, "Bootstrap token, ID.SECRET (`kubeadm token create`)")->required();
+  join->add_option("--discovery-token-ca-cert-hash", join_args.ca_hashes, "sha256:HEX of the CA's public key; may be repeated");
+  join->add_option("--dir", join_args.folder, "Where to write the files [/etc/keelson]");
+  join->callback([&] { exit_code = run_join(join_args); });
 
   ClientOptions client;
   add_client_commands(app, client, exit_code);
