@@ -164,7 +164,8 @@ Result<CertificatePair> ensure_self_signed(const std::filesystem::path& folder, 
   const auto key = read_file(folder / "kubelet.key");
   if (certificate && key && check_key_pair(*certificate, *key)) {
     const auto facts = read_certificate(*certificate);
-    if (facts && now < facts->not_after && contains(facts->names.dns, names.dns) && contains(facts->names.ips, names.ips)) {
+    if (facts && now < facts->not_after && contains(facts->names.dns, names.dns) &&
+        contains(facts->names.ips, names.ips)) {
       return CertificatePair{*certificate, *key};
     }
   }

@@ -1,5 +1,5 @@
-// CertificateManager: keeps one certificate of the node valid. It asks the cluster for one when there is none, when it has
-// expired or nears its end, or when it does not carry the node's names any more (client-go util/certificate).
+// CertificateManager: keeps one certificate of the node valid. It asks the cluster for one when there is none, when it
+// has expired or nears its end, or when it does not carry the node's names any more (client-go util/certificate).
 #pragma once
 
 #include <functional>
@@ -26,8 +26,8 @@ struct CertificateManagerOptions {
   Subject subject;
   // The names to ask for (a serving certificate's), sorted; nothing while they are not known: no request then.
   std::function<std::optional<SubjectAltNames>()> names = [] { return SubjectAltNames{}; };
-  // Whom to ask. `valid`: whether the certificate in the store is; a client certificate that is not, or is not there, is
-  // asked for with the bootstrap credentials. Null: there is nobody, which `why` then explains.
+  // Whom to ask. `valid`: whether the certificate in the store is; a client certificate that is not, or is not there,
+  // is asked for with the bootstrap credentials. Null: there is nobody, which `why` then explains.
   std::function<std::shared_ptr<Api>(bool valid, std::string& why)> api;
   // Optional, called on the pool before the store is read: puts a certificate there that came by another way.
   std::function<Result<void>()> adopt;
@@ -70,8 +70,8 @@ class CertificateManager {
   int failures_ = 0;
 };
 
-// The self-signed serving certificate, FOLDER/kubelet.crt and kubelet.key, made anew when there is none, when it is broken
-// or expired, or when it lacks one of `names`. Valid for a year. Blocks.
+// The self-signed serving certificate, FOLDER/kubelet.crt and kubelet.key, made anew when there is none, when it is
+// broken or expired, or when it lacks one of `names`. Valid for a year. Blocks.
 Result<CertificatePair> ensure_self_signed(const std::filesystem::path& folder, const std::string& host,
                                            const SubjectAltNames& names, Time now);
 

@@ -42,7 +42,8 @@ Result<void> CertificateStore::store(const CertificatePair& pair, Time now) cons
   const auto link = folder_ / ("." + name_ + "-current.tmp");
   CHECK_OK(remove_file(link));
   if (::symlink(file.c_str(), link.c_str()) != 0) return errno_error(errno, "symlink " + link.string());
-  if (::rename(link.c_str(), current_path().c_str()) != 0) return errno_error(errno, "rename " + current_path().string());
+  if (::rename(link.c_str(), current_path().c_str()) != 0)
+    return errno_error(errno, "rename " + current_path().string());
   prune(file);
   return {};
 }

@@ -1,5 +1,5 @@
-// CertificateStore: a certificate and its key in one PEM file, NAME-DATE.pem, with the symlink NAME-current.pem to the one
-// in use, as the kubelet keeps them (client-go util/certificate/certificate_store.go). These calls block.
+// CertificateStore: a certificate and its key in one PEM file, NAME-DATE.pem, with the symlink NAME-current.pem to the
+// one in use, as the kubelet keeps them (client-go util/certificate/certificate_store.go). These calls block.
 #pragma once
 
 #include <filesystem>

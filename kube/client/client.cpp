@@ -28,6 +28,11 @@ std::string user_agent() {
   return std::string("User-Agent: keelson/") + KEELSON_VERSION + " (linux/" + arch + ")";
 }
 
+// "GET /api/v1/pods", for messages: selectors and the like make them unreadable.
+std::string describe(const ApiRequest& request) {
+  return request.method + " " + request.path.substr(0, request.path.find('?'));
+}
+
 // Whether an answer asks to come again after `seconds`: too many requests, or a server that starts or stops.
 std::optional<Seconds> asks_to_wait(const HttpHead& head) {
   if (head.status != 429 && head.status < 500) return std::nullopt;
@@ -97,7 +102,7 @@ Awaitable<Result<ApiClient::Impl::Answer>> ApiClient::Impl::ask_once(ApiRequest 
   Result<HttpHead> head = co_await answer.exchange->head(deadline);
   if (!head) {
     if (head.error().code == Errc::deadline_exceeded) note_timeout(client, started);
-    co_return head.error().context(request.method + " " + server + request.path);
+    co_return head.error().context(describe(request) + " (" + server + ")");
   }
   answer.head = *head;
   co_return answer;
@@ -124,8 +129,10 @@ Awaitable<Result<std::string>> ApiClient::Impl::body(HttpExchange& exchange, Ste
     Result<std::string> piece = co_await exchange.read(deadline);
     if (!piece) co_return piece.error();
     if (piece->empty()) co_return whole;
-    if (whole.empty()) whole = std::move(*piece);
-    else whole += *piece;
+    if (whole.empty())
+      whole = std::move(*piece);
+    else
+      whole += *piece;
     if (whole.size() > limit) co_return make_error(Errc::resource_exhausted, "the answer is too large");
   }
 }
@@ -137,7 +144,7 @@ ApiClient::~ApiClient() = default;
 
 Awaitable<Result<std::string>> ApiClient::send(ApiRequest request) {
   const std::shared_ptr<Impl> impl = impl_;
-  const std::string what = request.method + " " + request.path;
+  const std::string what = describe(request);
   const SteadyTime deadline = now() + request.timeout;
   Result<Impl::Answer> answer = co_await impl->ask(std::move(request), deadline);
   if (!answer) co_return answer.error();
@@ -149,7 +156,7 @@ Awaitable<Result<std::string>> ApiClient::send(ApiRequest request) {
 
 Awaitable<Result<void>> ApiClient::stream(ApiRequest request, LineHandler on_line) {
   const std::shared_ptr<Impl> impl = impl_;
-  const std::string what = request.method + " " + request.path;
+  const std::string what = describe(request);
   const Nanoseconds timeout = request.timeout;
   const SteadyTime deadline = now() + std::min<Nanoseconds>(timeout, kHeadTimeout);
   Result<Impl::Answer> answer = co_await impl->ask(std::move(request), deadline);

@@ -74,7 +74,8 @@ Result<ClientIdentity> prepare_client_identity(const ClientIdentityPaths& paths,
 CertificateManagerOptions client_certificate_options(const ClientIdentityPaths& paths, const std::string& node,
                                                      std::shared_ptr<Api> api,
                                                      std::function<std::shared_ptr<Api>(ClientConfig)> connect) {
-  CertificateManagerOptions options{paths.store(), kClientSigner, {"digital signature", "client auth"}, node_subject(node)};
+  CertificateManagerOptions options{
+      paths.store(), kClientSigner, {"digital signature", "client auth"}, node_subject(node)};
   options.adopt = [paths]() -> Result<void> {
     const auto config = load_kubeconfig(paths.kubeconfig);
     return config ? adopt(*config, paths.store(), system_clock().now()) : Result<void>();
@@ -84,8 +85,10 @@ CertificateManagerOptions client_certificate_options(const ClientIdentityPaths& 
     if (valid) return api;
     if (paths.bootstrap_kubeconfig.empty()) {
       why = paths.store().current_path().string() +
-            ": the client certificate is missing or has expired, and there is no bootstrap kubeconfig to ask for another: "
-            "join the node again, or write " + paths.kubeconfig.string() + " anew";
+            ": the client certificate is missing or has expired, and there is no bootstrap kubeconfig to ask for "
+            "another: "
+            "join the node again, or write " +
+            paths.kubeconfig.string() + " anew";
       return nullptr;
     }
     auto bootstrap = load_kubeconfig(paths.bootstrap_kubeconfig);
@@ -99,8 +102,10 @@ CertificateManagerOptions client_certificate_options(const ClientIdentityPaths& 
 CertificateManagerOptions serving_certificate_options(const std::filesystem::path& certificate_folder,
                                                       const std::string& node, std::shared_ptr<Api> api,
                                                       std::function<std::optional<SubjectAltNames>()> names) {
-  CertificateManagerOptions options{CertificateStore(certificate_folder, "kubelet-server"), kServingSigner,
-                                    {"digital signature", "server auth"}, node_subject(node)};
+  CertificateManagerOptions options{CertificateStore(certificate_folder, "kubelet-server"),
+                                    kServingSigner,
+                                    {"digital signature", "server auth"},
+                                    node_subject(node)};
   options.names = [names = std::move(names)]() -> std::optional<SubjectAltNames> {
     auto known = names();
     if (!known || known->ips.empty()) return std::nullopt;

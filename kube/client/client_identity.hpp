@@ -1,5 +1,5 @@
-// How the node proves to the API server who it is: the kubeconfig, or, before there is one, the bootstrap kubeconfig and a
-// certificate asked for with it (kubelet's --kubeconfig, --bootstrap-kubeconfig, rotateCertificates).
+// How the node proves to the API server who it is: the kubeconfig, or, before there is one, the bootstrap kubeconfig
+// and a certificate asked for with it (kubelet's --kubeconfig, --bootstrap-kubeconfig, rotateCertificates).
 #pragma once
 
 #include <functional>
@@ -27,9 +27,11 @@ struct ClientIdentity {
 
 // Finds out by what the node is known, and prepares its files:
 // - a kubeconfig with a token or a plugin is used as it is;
-// - a client certificate elsewhere than in the store is copied there, unless that one is valid already, and the store's is
+// - a client certificate elsewhere than in the store is copied there, unless that one is valid already, and the store's
+// is
 //   used from then on;
-// - where there is no kubeconfig, one is written with the server of the bootstrap kubeconfig and the store's certificate,
+// - where there is no kubeconfig, one is written with the server of the bootstrap kubeconfig and the store's
+// certificate,
 //   which need not be there yet: requests fail as unavailable until the CertificateManager has brought it.
 // Errors name the file; not_found when there is neither kubeconfig nor bootstrap kubeconfig. Blocks.
 Result<ClientIdentity> prepare_client_identity(const ClientIdentityPaths& paths, Time now);

@@ -20,7 +20,8 @@ constexpr std::size_t kMaxFile = 4U << 20U;
 // A file's text, read again when stat(2) tells that it is another or changed; or text given in place, which never does.
 class CredentialSource::WatchedFile {
  public:
-  explicit WatchedFile(const PemSource& source) : path_(source.data.empty() ? source.file.string() : ""), text_(source.data) {}
+  explicit WatchedFile(const PemSource& source)
+      : path_(source.data.empty() ? source.file.string() : ""), text_(source.data) {}
 
   // True when the text is new. After an error the text is what it was.
   Result<bool> look() {

@@ -1,5 +1,5 @@
-// CredentialSource: what a ClientConfig's certificates and tokens are right now. Files are looked at again, at most once a
-// second and only when somebody asks, so that a rotated certificate or token is used from the next request on.
+// CredentialSource: what a ClientConfig's certificates and tokens are right now. Files are looked at again, at most
+// once a second and only when somebody asks, so that a rotated certificate or token is used from the next request on.
 #pragma once
 
 #include <memory>

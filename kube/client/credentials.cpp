@@ -82,8 +82,10 @@ Subject read_name(const X509_NAME* name) {
     const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);
     const int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry));
     std::string text = utf8(X509_NAME_ENTRY_get_data(entry));
-    if (nid == NID_commonName) subject.common_name = std::move(text);
-    else if (nid == NID_organizationName) subject.organizations.push_back(std::move(text));
+    if (nid == NID_commonName)
+      subject.common_name = std::move(text);
+    else if (nid == NID_organizationName)
+      subject.organizations.push_back(std::move(text));
   }
   return subject;
 }
@@ -191,7 +193,8 @@ Result<std::string> make_certificate_request(const std::string& key_pem, const S
     sk_X509_EXTENSION_push(extensions.get(), extension.release());
     X509_REQ_add_extensions(request.get(), extensions.get());
   }
-  if (X509_REQ_sign(request.get(), key.get(), EVP_sha256()) == 0) return ssl_error("signing the request", Errc::internal);
+  if (X509_REQ_sign(request.get(), key.get(), EVP_sha256()) == 0)
+    return ssl_error("signing the request", Errc::internal);
   const Bio bio(BIO_new(BIO_s_mem()));
   PEM_write_bio_X509_REQ(bio.get(), request.get());
   return contents(bio);

@@ -70,8 +70,8 @@ void CurlMulti::set_socket_options(CURL* easy) {
 
 curl_socket_t CurlMulti::open_socket(void* self, curlsocktype, struct curl_sockaddr* address) {
   const curl_socket_t fd = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-  // libcurl 7.88 closes a socket that failed to connect without a word, and its successor has the same number: to libcurl
-  // nothing changed then, while the kernel has forgotten what we waited for.
+  // libcurl 7.88 closes a socket that failed to connect without a word, and its successor has the same number: to
+  // libcurl nothing changed then, while the kernel has forgotten what we waited for.
   auto* multi = static_cast<CurlMulti*>(self);
   const auto stale = multi->sockets_.find(fd);
   if (fd >= 0 && stale != multi->sockets_.end()) {
@@ -94,8 +94,10 @@ int CurlMulti::tune_socket(void*, curl_socket_t fd, curlsocktype) {
 
 int CurlMulti::on_socket(CURL*, curl_socket_t fd, int what, void* self, void*) {
   auto* multi = static_cast<CurlMulti*>(self);
-  if (what == CURL_POLL_REMOVE) multi->forget(fd);
-  else multi->watch(fd, what);
+  if (what == CURL_POLL_REMOVE)
+    multi->forget(fd);
+  else
+    multi->watch(fd, what);
   return 0;
 }
 

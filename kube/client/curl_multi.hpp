@@ -1,6 +1,6 @@
 // libcurl's multi interface on the loop: libcurl says which sockets and which timer it waits for, Asio waits, and only
-// then libcurl runs. Sockets stay libcurl's; connections, and the HTTP/2 streams in them, are shared by all transfers of
-// one CurlMulti. For http.hpp only.
+// then libcurl runs. Sockets stay libcurl's; connections, and the HTTP/2 streams in them, are shared by all transfers
+// of one CurlMulti. For http.hpp only.
 #pragma once
 
 #include <curl/curl.h>
@@ -24,8 +24,8 @@ class CurlMulti : public std::enable_shared_from_this<CurlMulti> {
   CurlMulti(const CurlMulti&) = delete;
   CurlMulti& operator=(const CurlMulti&) = delete;
 
-  // Starts the transfer; `done` is called once, from the loop and never from within libcurl, unless remove() comes first.
-  // Neither may be called from libcurl's callbacks of a transfer.
+  // Starts the transfer; `done` is called once, from the loop and never from within libcurl, unless remove() comes
+  // first. Neither may be called from libcurl's callbacks of a transfer.
   void add(CURL* easy, Done done);
   void remove(CURL* easy);
   // The socket options of all our connections, and where sockets are made.

@@ -203,7 +203,9 @@ Awaitable<Result<std::string>> HttpExchange::read(SteadyTime deadline) {
 }
 
 HttpClient::HttpClient(const Executor& executor, TlsSettings tls)
-    : executor_(executor), tls_(std::move(tls)), multi_(std::make_shared<CurlMulti>(executor)),
+    : executor_(executor),
+      tls_(std::move(tls)),
+      multi_(std::make_shared<CurlMulti>(executor)),
       shared_(std::make_shared<HttpClientShared>()) {}
 
 HttpClient::~HttpClient() = default;

@@ -1,5 +1,5 @@
-// HttpClient: HTTP exchanges with one server under one TLS identity. HTTP/2 where the server has it: then one connection
-// carries every exchange, watches and all. New certificates make a new HttpClient (client.hpp).
+// HttpClient: HTTP exchanges with one server under one TLS identity. HTTP/2 where the server has it: then one
+// connection carries every exchange, watches and all. New certificates make a new HttpClient (client.hpp).
 #pragma once
 
 #include <memory>

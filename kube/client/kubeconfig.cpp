@@ -131,8 +131,10 @@ Result<ExecPlugin> read_exec(const Json& json, const Section& user) {
   }
   if (const Json* args = exec.list("args")) {
     for (const Json& arg : *args) {
-      if (arg.is_string()) plugin.args.push_back(arg.get<std::string>());
-      else exec.fail("args[" + std::to_string(plugin.args.size()) + "]", "expected string");
+      if (arg.is_string())
+        plugin.args.push_back(arg.get<std::string>());
+      else
+        exec.fail("args[" + std::to_string(plugin.args.size()) + "]", "expected string");
     }
   }
   if (const Json* env = exec.list("env")) {
@@ -176,7 +178,8 @@ Result<ClientConfig> parse_kubeconfig(const std::string& text, const std::string
                                       const std::string& context) {
   const YamlFile file = parse_yaml(text, name);
   if (!file.errors.empty()) return file.errors.front();
-  if (file.documents.size() != 1) return bad(name, "expected one document, got " + std::to_string(file.documents.size()));
+  if (file.documents.size() != 1)
+    return bad(name, "expected one document, got " + std::to_string(file.documents.size()));
   const Json& json = *file.documents.front().json;
   if (!json.is_object()) return bad(name, std::string("expected object, got ") + json.type_name());
   Section root(json, name + ": ", folder);

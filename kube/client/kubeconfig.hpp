@@ -45,16 +45,16 @@ struct ClientConfig {
   bool operator==(const ClientConfig&) const = default;
 };
 
-// Reads the file's context `context`, or its current-context. Relative paths become relative to the file's folder. Errors
-// name file, field and reason: `/etc/kubernetes/kubelet.conf: users[0].user.client-certificate-data: not base64`;
-// not_found when there is no such file.
+// Reads the file's context `context`, or its current-context. Relative paths become relative to the file's folder.
+// Errors name file, field and reason: `/etc/kubernetes/kubelet.conf: users[0].user.client-certificate-data: not
+// base64`; not_found when there is no such file.
 Result<ClientConfig> load_kubeconfig(const std::filesystem::path& path, const std::string& context = "");
 // The same from text; `name` is the file's name in messages, `folder` what relative paths are relative to.
 Result<ClientConfig> parse_kubeconfig(const std::string& text, const std::string& name,
                                       const std::filesystem::path& folder, const std::string& context = "");
 
-// The file with this one cluster, user and context ("default-cluster", "default-auth", "default-context", as the kubelet
-// names them). Paths are written as they are.
+// The file with this one cluster, user and context ("default-cluster", "default-auth", "default-context", as the
+// kubelet names them). Paths are written as they are.
 [[nodiscard]] std::string format_kubeconfig(const ClientConfig& config);
 // Writes that atomically with mode 0600 and makes the folder if need be. Blocks.
 Result<void> write_kubeconfig(const std::filesystem::path& path, const ClientConfig& config);

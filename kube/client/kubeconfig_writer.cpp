@@ -48,7 +48,8 @@ std::string format_kubeconfig(const ClientConfig& config) {
   const Json context{{"cluster", "default-cluster"}, {"user", "default-auth"}, {"namespace", "default"}};
   file["contexts"] = Json::array({Json{{"name", "default-context"}, {"context", context}}});
   file["current-context"] = "default-context";
-  return file.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";  // JSON is YAML, and quotes are never a question
+  return file.dump(2, ' ', false, Json::error_handler_t::replace) +
+         "\n";  // JSON is YAML, and quotes are never a question
 }
 
 Result<void> write_kubeconfig(const std::filesystem::path& path, const ClientConfig& config) {

@@ -1,12 +1,12 @@
 // ListWatch<T>: all objects of a kind, of a namespace or of a selection, as they are and as they change.
 //
-//   ListWatch<Service> services(executor, api, {}, {.on_set = ..., .on_delete = ..., .on_synced = ..., .on_error = ...});
-//   tasks.spawn("watch services", services.run());
+//   ListWatch<Service> services(executor, api, {}, {.on_set = ..., .on_delete = ..., .on_synced = ..., .on_error =
+//   ...}); tasks.spawn("watch services", services.run());
 //
-// Every object comes by on_set when it is first seen and whenever it changed; what a new list (after a partition, or 410)
-// no longer has comes by on_delete. An object deleted and made again comes as on_delete of the former UID and on_set.
-// on_synced comes once, when the first list is complete. on_error comes for every failed attempt, for display only: trying
-// again, with backoff, is done here. An object that does not decode is logged and passed over.
+// Every object comes by on_set when it is first seen and whenever it changed; what a new list (after a partition, or
+// 410) no longer has comes by on_delete. An object deleted and made again comes as on_delete of the former UID and
+// on_set. on_synced comes once, when the first list is complete. on_error comes for every failed attempt, for display
+// only: trying again, with backoff, is done here. An object that does not decode is logged and passed over.
 #pragma once
 
 #include <functional>
@@ -43,7 +43,8 @@ class ListWatch final : private WatchSink {
   };
 
   // `api` must outlive it.
-  ListWatch(const Executor& executor, Api& api, const Selection& selection, Handlers handlers, WatchOptions options = {})
+  ListWatch(const Executor& executor, Api& api, const Selection& selection, Handlers handlers,
+            WatchOptions options = {})
       : handlers_(std::move(handlers)),
         core_(executor, api,
               WatchTarget{api_path(T::kApiVersion, resource_of(T::kKind), selection.ns), selection.label_selector,

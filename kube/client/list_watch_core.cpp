@@ -17,7 +17,8 @@ using Json = nlohmann::json;
 constexpr auto kListTimeout = Seconds(60);
 // Servers send a bookmark about every minute. A stream this quiet is taken up anew.
 constexpr auto kQuietTimeout = Seconds(150);
-constexpr int kWatchSeconds = 300;  // a watch lasts one to two times that, at random, so that they do not all end at once
+constexpr int kWatchSeconds =
+    300;  // a watch lasts one to two times that, at random, so that they do not all end at once
 constexpr auto kVeryShortWatch = Seconds(1);
 constexpr const char* kInitialEventsEnd = "k8s.io/initial-events-end";
 
@@ -48,8 +49,13 @@ SteadyTime now() { return std::chrono::steady_clock::now(); }
 
 ListWatchCore::ListWatchCore(const Executor& executor, Api& api, WatchTarget target, WatchSink& sink,
                              WatchOptions options)
-    : api_(api), target_(std::move(target)), sink_(sink), options_(options), backoff_(options.backoff),
-      wake_(executor), streaming_supported_(options.streaming_list) {}
+    : api_(api),
+      target_(std::move(target)),
+      sink_(sink),
+      options_(options),
+      backoff_(options.backoff),
+      wake_(executor),
+      streaming_supported_(options.streaming_list) {}
 
 Awaitable<void> ListWatchCore::run() {
   for (;;) {
@@ -130,8 +136,8 @@ Awaitable<Result<void>> ListWatchCore::list_pages() {
   co_return Result<void>();
 }
 
-// Hands on the page's objects one at a time, so that only one of them stands in memory decoded. Returns the token of the
-// next page.
+// Hands on the page's objects one at a time, so that only one of them stands in memory decoded. Returns the token of
+// the next page.
 Result<std::string> ListWatchCore::take_page(const std::string& text) {
   std::string section;
   const auto on_value = [&](int depth, Json::parse_event_t event, Json& value) {
@@ -176,10 +182,14 @@ void ListWatchCore::on_line(std::string_view line) {
     return;
   }
   ++events_;
-  if (type == "BOOKMARK") on_bookmark(object);
-  else if (type == "ADDED" || type == "MODIFIED") set(object);
-  else if (type == "DELETED") remove(object);
-  else log_warn("watch event of no known type", {{"path", target_.path}, {"type", type}});
+  if (type == "BOOKMARK")
+    on_bookmark(object);
+  else if (type == "ADDED" || type == "MODIFIED")
+    set(object);
+  else if (type == "DELETED")
+    remove(object);
+  else
+    log_warn("watch event of no known type", {{"path", target_.path}, {"type", type}});
   const std::string version = text_at(member(object, "metadata"), "resourceVersion");
   if (!version.empty()) resource_version_ = version;
 }

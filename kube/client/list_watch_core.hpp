@@ -1,5 +1,5 @@
-// ListWatchCore: a list of objects kept up to date, on JSON; list_watch.hpp puts a type on it. After client-go's reflector
-// (tools/cache/reflector.go), KEP-3157 (streaming lists) and KEP-956 (bookmarks).
+// ListWatchCore: a list of objects kept up to date, on JSON; list_watch.hpp puts a type on it. After client-go's
+// reflector (tools/cache/reflector.go), KEP-3157 (streaming lists) and KEP-956 (bookmarks).
 #pragma once
 
 #include <cstdint>

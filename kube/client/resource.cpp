@@ -23,8 +23,10 @@ std::string url_encode(std::string_view text) {
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (alphanumeric || std::string_view("-._~").find(c) != std::string_view::npos) out += c;
-    else out.append({'%', kHex[byte >> 4U], kHex[byte & 15U]});
+    if (alphanumeric || std::string_view("-._~").find(c) != std::string_view::npos)
+      out += c;
+    else
+      out.append({'%', kHex[byte >> 4U], kHex[byte & 15U]});
   }
   return out;
 }

@@ -27,8 +27,8 @@ namespace keelson::kube {
 
 struct DeleteOptions {
   std::optional<std::int64_t> grace_period_seconds;
-  std::string uid;               // precondition: only the object with this UID
-  std::string resource_version;  // precondition
+  std::string uid;                 // precondition: only the object with this UID
+  std::string resource_version;    // precondition
   std::string propagation_policy;  // Foreground, Background, Orphan; empty: the kind's default
 };
 

@@ -41,8 +41,10 @@ std::string text_at(const Json& object, const char* pointer) {
 Result<std::string> request_body(const SigningRequest& request) {
   TRY(const std::string pem, make_certificate_request(request.key_pem, request.subject, request.names));
   Json json{{"apiVersion", "certificates.k8s.io/v1"}, {"kind", "CertificateSigningRequest"}};
-  if (request.name.empty()) json["metadata"] = {{"generateName", "csr-"}};
-  else json["metadata"] = {{"name", request.name}};
+  if (request.name.empty())
+    json["metadata"] = {{"generateName", "csr-"}};
+  else
+    json["metadata"] = {{"name", request.name}};
   json["spec"] = {{"signerName", request.signer_name}, {"usages", request.usages}, {"request", base64_encode(pem)}};
   return to_text(json);
 }
@@ -66,11 +68,13 @@ std::optional<Result<std::string>> outcome(const Json& object) {
   return pem;
 }
 
-// Watches one request until its fate is known. Shared with the task that runs it, which ends a little after a caller that
-// was cancelled.
+// Watches one request until its fate is known. Shared with the task that runs it, which ends a little after a caller
+// that was cancelled.
 struct RequestWatch final : WatchSink {
   RequestWatch(const Executor& executor, std::shared_ptr<Api> a, const std::string& name)
-      : api(std::move(a)), changed(executor), core(executor, *api, WatchTarget{kListPath, "", "metadata.name=" + name}, *this, {}) {}
+      : api(std::move(a)),
+        changed(executor),
+        core(executor, *api, WatchTarget{kListPath, "", "metadata.name=" + name}, *this, {}) {}
 
   Result<void> set(const Json& object) override {
     settle(outcome(object));
@@ -121,7 +125,8 @@ Result<std::string> signing_request_name(const std::string& key_pem, const Subje
   return "node-csr-" + base64url(sha512_256(text));
 }
 
-Awaitable<Result<std::string>> request_certificate(std::shared_ptr<Api> api, SigningRequest request, Nanoseconds timeout) {
+Awaitable<Result<std::string>> request_certificate(std::shared_ptr<Api> api, SigningRequest request,
+                                                   Nanoseconds timeout) {
   const Executor executor = co_await asio::this_coro::executor;
   const SteadyTime deadline = std::chrono::steady_clock::now() + timeout;
   ApiRequest create;

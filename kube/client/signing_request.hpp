@@ -1,5 +1,5 @@
-// CertificateSigningRequests (certificates.k8s.io/v1): ask for a certificate and wait until it is there. After client-go
-// util/certificate/csr.
+// CertificateSigningRequests (certificates.k8s.io/v1): ask for a certificate and wait until it is there. After
+// client-go util/certificate/csr.
 #pragma once
 
 #include <memory>
@@ -30,8 +30,9 @@ Result<std::string> signing_request_name(const std::string& key_pem, const Subje
 
 // Creates the request, or takes up the one of that name, and waits for its certificate by watching it. Errors:
 // permission_denied when it was denied (reason "Denied") or may not be created, failed_precondition when signing failed
-// ("Failed"), it was deleted or another request has the name; deadline_exceeded when nobody approved it within `timeout`;
-// others as Api::send().
-Awaitable<Result<std::string>> request_certificate(std::shared_ptr<Api> api, SigningRequest request, Nanoseconds timeout);
+// ("Failed"), it was deleted or another request has the name; deadline_exceeded when nobody approved it within
+// `timeout`; others as Api::send().
+Awaitable<Result<std::string>> request_certificate(std::shared_ptr<Api> api, SigningRequest request,
+                                                   Nanoseconds timeout);
 
 }  // namespace keelson::kube

@@ -15,37 +15,60 @@ constexpr std::size_t kMaxForeignText = 1024;
 // apimachinery's NewGenericServerResponse.
 std::string reason_of(int code) {
   switch (code) {
-    case 400: return "BadRequest";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "NotFound";
-    case 405: return "MethodNotAllowed";
-    case 406: return "NotAcceptable";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 413: return "RequestEntityTooLarge";
-    case 415: return "UnsupportedMediaType";
-    case 422: return "Invalid";
-    case 429: return "TooManyRequests";
-    case 500: return "InternalError";
-    case 503: return "ServiceUnavailable";
-    case 504: return "Timeout";
-    default: return "Unknown";
+    case 400:
+      return "BadRequest";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "NotFound";
+    case 405:
+      return "MethodNotAllowed";
+    case 406:
+      return "NotAcceptable";
+    case 409:
+      return "Conflict";
+    case 410:
+      return "Gone";
+    case 413:
+      return "RequestEntityTooLarge";
+    case 415:
+      return "UnsupportedMediaType";
+    case 422:
+      return "Invalid";
+    case 429:
+      return "TooManyRequests";
+    case 500:
+      return "InternalError";
+    case 503:
+      return "ServiceUnavailable";
+    case 504:
+      return "Timeout";
+    default:
+      return "Unknown";
   }
 }
 
 Errc errc_of(int code, const std::string& reason) {
   switch (code) {
     case 401:
-    case 403: return Errc::permission_denied;
-    case 404: return Errc::not_found;
+    case 403:
+      return Errc::permission_denied;
+    case 404:
+      return Errc::not_found;
     case 405:
     case 406:
-    case 415: return Errc::unimplemented;
-    case 409: return reason == "AlreadyExists" ? Errc::already_exists : Errc::failed_precondition;
-    case 410: return Errc::failed_precondition;
-    case 429: return Errc::resource_exhausted;
-    default: break;
+    case 415:
+      return Errc::unimplemented;
+    case 409:
+      return reason == "AlreadyExists" ? Errc::already_exists : Errc::failed_precondition;
+    case 410:
+      return Errc::failed_precondition;
+    case 429:
+      return Errc::resource_exhausted;
+    default:
+      break;
   }
   if (code >= 500) return Errc::unavailable;
   return code >= 400 ? Errc::invalid_argument : Errc::internal;

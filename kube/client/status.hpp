@@ -9,8 +9,8 @@
 
 namespace keelson::kube {
 
-// The Error of an answer with HTTP status `code`: message and reason of the Status in `body`, or, where the body is none,
-// the reason that belongs to the code and the body's beginning. api.hpp lists the codes.
+// The Error of an answer with HTTP status `code`: message and reason of the Status in `body`, or, where the body is
+// none, the reason that belongs to the code and the body's beginning. api.hpp lists the codes.
 [[nodiscard]] Error error_of_answer(int code, const std::string& body);
 
 // The same of a Status that came in a watch's ERROR event, as JSON text.

@@ -1,5 +1,5 @@
-// How long a list+watch waits after a failure: client-go's reflector (tools/cache, NewExponentialBackoffManager with 0.8 s,
-// 30 s, reset after 2 min, factor 2, jitter 1), with the jitter inside the 30 s. Pure.
+// How long a list+watch waits after a failure: client-go's reflector (tools/cache, NewExponentialBackoffManager with
+// 0.8 s, 30 s, reset after 2 min, factor 2, jitter 1), with the jitter inside the 30 s. Pure.
 #pragma once
 
 #include <algorithm>

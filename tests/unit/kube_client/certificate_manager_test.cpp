@@ -58,7 +58,9 @@ struct Signer {
 Json denied() { return Json{{"conditions", Json::array({Json{{"type", "Denied"}, {"message", "not you"}}})}}; }
 
 struct Fixture {
-  Fixture() : api(std::make_shared<ScriptedApi>(loop.executor(), [this](const ApiRequest& r) { return signer(r); })), tasks(loop.executor()) {
+  Fixture()
+      : api(std::make_shared<ScriptedApi>(loop.executor(), [this](const ApiRequest& r) { return signer(r); })),
+        tasks(loop.executor()) {
     paths.kubeconfig = dir.path() / "kubelet.conf";
     paths.bootstrap_kubeconfig = dir.path() / "bootstrap.conf";
     paths.certificate_folder = dir.path() / "pki";
@@ -270,7 +272,8 @@ TEST_CASE("a serving certificate waits for the node's address and follows it", "
   f.until_watched();
   CHECK(f.signer.stored["csr-x"]["spec"]["signerName"] == "kubernetes.io/kubelet-serving");
   const std::string key = *CertificateStore(f.paths.certificate_folder, "kubelet-server").pending_key();
-  const auto pem = make_self_signed(key, {"system:node:n1", {"system:nodes"}}, *names, system_clock().now(), std::chrono::hours(100));
+  const auto pem = make_self_signed(key, {"system:node:n1", {"system:nodes"}}, *names, system_clock().now(),
+                                    std::chrono::hours(100));
   f.api->push_line(f.signer.settled("csr-x", Json{{"certificate", base64_encode(*pem)}}));
   f.loop.pump_until([&] { return rotated == 1; });
   f.signer.stored.clear();

@@ -55,7 +55,8 @@ std::string status(int code, const std::string& reason) {
 
 // Runs a stream in a task group, so that it can be cancelled.
 struct Stream {
-  Stream(Fixture& fixture, const std::string& path, Nanoseconds timeout = Seconds(10)) : tasks(fixture.loop.executor()) {
+  Stream(Fixture& fixture, const std::string& path, Nanoseconds timeout = Seconds(10))
+      : tasks(fixture.loop.executor()) {
     ApiRequest request = api_request("GET", path);
     request.timeout = timeout;
     tasks.spawn("stream", run(*this, fixture.client(), request));
@@ -235,9 +236,8 @@ TEST_CASE("a cancelled stream closes its connection at once", "[client]") {
 }
 
 TEST_CASE("closing the connections ends what is under way", "[client]") {
-  Fixture f([](const Asked& asked) {
-    return asked.target == "/watch" ? chunked_head() + chunk("one\n") : reply(200, "{}");
-  });
+  Fixture f(
+      [](const Asked& asked) { return asked.target == "/watch" ? chunked_head() + chunk("one\n") : reply(200, "{}"); });
   Stream stream(f, "/watch");
   f.loop.pump_until([&] { return stream.lines.size() == 1; });
   f.client().close_connections();
@@ -254,9 +254,8 @@ TEST_CASE("a rotated certificate and token are used from the next request on", "
   const Identity second = make_identity("second");
   REQUIRE(write_file_atomic(dir.path() / "client.pem", first.certificate + first.key));
   REQUIRE(write_file_atomic(dir.path() / "token", "t1\n"));
-  Fixture f([](const Asked& asked) {
-    return asked.target == "/watch" ? chunked_head() + chunk("one\n") : reply(200, "{}");
-  });
+  Fixture f(
+      [](const Asked& asked) { return asked.target == "/watch" ? chunked_head() + chunk("one\n") : reply(200, "{}"); });
   f.config.client_certificate.file = f.config.client_key.file = dir.path() / "client.pem";
   f.config.token_file = dir.path() / "token";
   Stream stream(f, "/watch");
@@ -286,11 +285,14 @@ cd "$(dirname "$0")"
 echo x >> count
 printf '%s' "$KUBERNETES_EXEC_INFO" > info
 echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"t'$(wc -l < count)$1$TAIL'"}}'
-)sh", 0755));
+)sh",
+                            0755));
   Fixture f([](const Asked& asked) {
-    return asked.headers.at("authorization") == "Bearer t1-ab" ? reply(401, status(401, "Unauthorized")) : reply(200, "{}");
+    return asked.headers.at("authorization") == "Bearer t1-ab" ? reply(401, status(401, "Unauthorized"))
+                                                               : reply(200, "{}");
   });
-  f.config.exec = ExecPlugin{"client.authentication.k8s.io/v1", dir.path() / "plugin", {"-a"}, {{"TAIL", "b"}}, true, ""};
+  f.config.exec =
+      ExecPlugin{"client.authentication.k8s.io/v1", dir.path() / "plugin", {"-a"}, {{"TAIL", "b"}}, true, ""};
   REQUIRE(f.send("GET", "/1"));
   CHECK(f.server.asked.back().headers.at("authorization") == "Bearer t2-ab");
   REQUIRE(f.send("GET", "/2"));

@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "kube/client/certificate_store.hpp"
 #include "base/files.hpp"
+#include "kube/client/certificate_store.hpp"
 #include "printing.hpp"
 #include "temp_dir.hpp"
 
@@ -57,7 +57,8 @@ TEST_CASE("broken PEM is told", "[credentials]") {
   CHECK(check_certificates(pair.certificate_pem + pair.certificate_pem));
   CHECK_FALSE(check_certificates(""));
   CHECK_FALSE(check_certificates(pair.key_pem));
-  CHECK_FALSE(check_certificates(pair.certificate_pem + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"));
+  CHECK_FALSE(
+      check_certificates(pair.certificate_pem + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"));
   CHECK_FALSE(read_certificate("x"));
 }
 
@@ -73,7 +74,8 @@ TEST_CASE("the store switches from one file to the next", "[certificate_store]")
     CHECK(read_certificate(current->certificate_pem)->subject.common_name == "n" + std::to_string(i));
     CHECK(check_key_pair(current->certificate_pem, current->key_pem));
   }
-  CHECK(*list_dir(dir.path() / "pki") == Strings{"kubelet-client-2027-01-15-08-00-02.pem", "kubelet-client-2027-01-15-08-00-03.pem",
+  CHECK(*list_dir(dir.path() / "pki") == Strings{"kubelet-client-2027-01-15-08-00-02.pem",
+                                                 "kubelet-client-2027-01-15-08-00-03.pem",
                                                  "kubelet-client-current.pem"});
   CHECK(std::filesystem::read_symlink(store.current_path()) == "kubelet-client-2027-01-15-08-00-03.pem");
   CHECK_FALSE(store.store({make_pair("a").certificate_pem, make_private_key()}, kNow));

@@ -52,8 +52,9 @@ Result<ClientConfig> parse(const std::string& text, const std::string& context =
 
 // The error of a file with these bodies.
 std::string error_of(const std::string& cluster, const std::string& user) {
-  const auto config = parse("current-context: m\ncontexts: [{name: m, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: " +
-                            cluster + "}]\nusers: [{name: u, user: " + user + "}]\n");
+  const auto config = parse(
+      "current-context: m\ncontexts: [{name: m, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: " +
+      cluster + "}]\nusers: [{name: u, user: " + user + "}]\n");
   return config ? "" : config.error().message;
 }
 

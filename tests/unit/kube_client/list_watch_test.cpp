@@ -37,8 +37,8 @@ std::string status(int code, const std::string& reason) {
 std::string list(const Strings& objects, int version, const std::string& next = {}) {
   std::string items;
   for (const auto& o : objects) items += (items.empty() ? "" : ",") + o;
-  return R"({"kind":"ConfigMapList","metadata":{"resourceVersion":")" + std::to_string(version) +
-         R"(","continue":")" + next + R"("},"items":[)" + items + "]}";
+  return R"({"kind":"ConfigMapList","metadata":{"resourceVersion":")" + std::to_string(version) + R"(","continue":")" +
+         next + R"("},"items":[)" + items + "]}";
 }
 bool has(const ApiRequest& request, const std::string& part) { return request.path.find(part) != std::string::npos; }
 bool is_streaming_list(const ApiRequest& request) { return has(request, "sendInitialEvents=true"); }
@@ -47,7 +47,8 @@ bool is_watch(const ApiRequest& request) { return has(request, "watch=1") && !is
 // A ListWatch<ConfigMap> that runs, and what it told.
 struct Watcher {
   Watcher(ScriptedApi::Script script, WatchOptions options = {})
-      : api(loop.executor(), std::move(script)), watch(loop.executor(), api, {}, handlers(), fast(options)),
+      : api(loop.executor(), std::move(script)),
+        watch(loop.executor(), api, {}, handlers(), fast(options)),
         tasks(loop.executor()) {
     tasks.spawn("watch", watch.run());
   }
@@ -60,10 +61,11 @@ struct Watcher {
     return options;
   }
   ListWatch<ConfigMap>::Handlers handlers() {
-    return {[this](auto o) { told.push_back("set " + o->metadata.name + "/" + o->metadata.uid + "@" + o->metadata.resource_version); },
+    return {[this](auto o) {
+              told.push_back("set " + o->metadata.name + "/" + o->metadata.uid + "@" + o->metadata.resource_version);
+            },
             [this](const ObjectKey& k) { told.push_back("delete " + k.ns + "/" + k.name + "/" + k.uid); },
-            [this] { told.push_back("synced"); },
-            [this](const Error& e) { errors.push_back(e); }};
+            [this] { told.push_back("synced"); }, [this](const Error& e) { errors.push_back(e); }};
   }
   void until_told(std::size_t count) {
     loop.pump_until([&] { return told.size() >= count; });
@@ -157,7 +159,8 @@ TEST_CASE("410 lists again and tells what vanished, came and was made anew", "[l
                event("ADDED", object("c", "3", 7)), bookmark(9, true), event("ERROR", status(410, "Expired"))},
               Result<void>()};
     }
-    return {{event("ADDED", object("a", "1", 5)), event("ADDED", object("c", "4", 30)), bookmark(31, true)}, std::nullopt};
+    return {{event("ADDED", object("a", "1", 5)), event("ADDED", object("c", "4", 30)), bookmark(31, true)},
+            std::nullopt};
   });
   w.until_told(7);
   w.told.erase(w.told.begin(), w.told.begin() + 4);
@@ -175,7 +178,8 @@ TEST_CASE("a streaming list cut in its middle deletes nothing", "[list_watch]") 
               Result<void>()};
     }
     if (lists == 2) return {{event("ADDED", object("b", "2", 6))}, Result<void>(make_error(Errc::unavailable, "cut"))};
-    return {{event("ADDED", object("a", "1", 5)), event("ADDED", object("b", "2", 8)), bookmark(9, true)}, std::nullopt};
+    return {{event("ADDED", object("a", "1", 5)), event("ADDED", object("b", "2", 8)), bookmark(9, true)},
+            std::nullopt};
   });
   w.loop.pump_until([&] { return w.api.open_streams == 1; });
   CHECK(w.told == Strings{"set a/1@5", "set b/2@6", "synced", "set b/2@8"});
@@ -211,7 +215,8 @@ TEST_CASE("retry_now ends the wait after a failure", "[list_watch]") {
     return {{}, Result<void>(make_error(Errc::unavailable, "down"))};
   });
   int failures = 0;
-  ListWatch<Secret> watch(loop.executor(), api, single_object("ns", "n"), {{}, {}, {}, [&](const Error&) { ++failures; }});
+  ListWatch<Secret> watch(loop.executor(), api, single_object("ns", "n"),
+                          {{}, {}, {}, [&](const Error&) { ++failures; }});
   TaskGroup tasks(loop.executor());
   tasks.spawn("watch", watch.run());
   loop.pump_until([&] { return failures == 1; });

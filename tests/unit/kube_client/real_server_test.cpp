@@ -9,12 +9,14 @@
 
 #include "base/task_group.hpp"
 #include "kube/client/client.hpp"
+#include "kube/client/client_identity.hpp"
 #include "kube/client/list_watch.hpp"
 #include "kube/client/objects.hpp"
 #include "kube/config.hpp"
 #include "kube/service.hpp"
 #include "loop.hpp"
 #include "printing.hpp"
+#include "temp_dir.hpp"
 
 using namespace keelson;
 using namespace keelson::kube;
@@ -36,15 +38,20 @@ int connections() {
   return count;
 }
 
-}  // namespace
-
-TEST_CASE("twenty watches share one connection to a real server", "[.real]") {
+ClientConfig admin() {
   const char* path = std::getenv("KEELSON_TEST_KUBECONFIG");
   if (!path) FAIL("KEELSON_TEST_KUBECONFIG is not set");
   const auto config = load_kubeconfig(path);
   REQUIRE(config);
+  return *config;
+}
+
+}  // namespace
+
+TEST_CASE("twenty watches share one connection to a real server", "[.real]") {
+  const ClientConfig config = admin();
   test::Loop loop;
-  ApiClient api(loop.executor(), *config);
+  ApiClient api(loop.executor(), config);
   TaskGroup tasks(loop.executor());
   int synced = 0;
   int seen = 0;
@@ -80,6 +87,33 @@ TEST_CASE("twenty watches share one connection to a real server", "[.real]") {
   REQUIRE(loop.run(remove(api, object_path<ConfigMap>("default", "keelson-test"))));
   loop.pump_until([&] { return gone == 20; });
   CHECK(connections() == 1);
+  tasks.cancel();
+  loop.pump_until([&] { return tasks.size() == 0; });
+}
+
+TEST_CASE("the controllers of a real cluster sign our request", "[.real]") {
+  const test::TempDir dir;
+  ClientIdentityPaths paths{dir.path() / "kubelet.conf", dir.path() / "bootstrap.conf", dir.path() / "pki"};
+  REQUIRE(write_kubeconfig(paths.bootstrap_kubeconfig, admin()));
+  const auto identity = prepare_client_identity(paths, system_clock().now());
+  REQUIRE(identity);
+  test::Loop loop;
+  BlockingPool pool;
+  const auto api = std::make_shared<ApiClient>(loop.executor(), identity->config);
+  auto options = client_certificate_options(paths, "keelson-test", api, [&](ClientConfig config) {
+    return std::make_shared<ApiClient>(loop.executor(), std::move(config));
+  });
+  bool rotated = false;
+  options.on_rotated = [&](const CertificatePair&) { rotated = true; };
+  CertificateManager manager(loop.executor(), pool, std::move(options));
+  TaskGroup tasks(loop.executor());
+  tasks.spawn("manager", manager.run());
+  loop.pump_until([&] { return rotated; });
+  ApiRequest who = api_request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+                               R"({"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"})");
+  const auto answer = loop.run(api->send(std::move(who)));
+  REQUIRE(answer);
+  CHECK(answer->find("system:node:keelson-test") != std::string::npos);
   tasks.cancel();
   loop.pump_until([&] { return tasks.size() == 0; });
 }

@@ -17,14 +17,22 @@ TEST_CASE("what the server's Status becomes", "[status]") {
     Errc errc;
   };
   const Row rows[] = {
-      {400, "BadRequest", Errc::invalid_argument},       {401, "Unauthorized", Errc::permission_denied},
-      {403, "Forbidden", Errc::permission_denied},       {404, "NotFound", Errc::not_found},
-      {405, "MethodNotAllowed", Errc::unimplemented},    {409, "AlreadyExists", Errc::already_exists},
-      {409, "Conflict", Errc::failed_precondition},      {410, "Expired", Errc::failed_precondition},
-      {410, "Gone", Errc::failed_precondition},          {415, "UnsupportedMediaType", Errc::unimplemented},
-      {422, "Invalid", Errc::invalid_argument},          {429, "TooManyRequests", Errc::resource_exhausted},
-      {500, "InternalError", Errc::unavailable},         {503, "ServiceUnavailable", Errc::unavailable},
-      {504, "Timeout", Errc::unavailable},               {413, "RequestEntityTooLarge", Errc::invalid_argument},
+      {400, "BadRequest", Errc::invalid_argument},
+      {401, "Unauthorized", Errc::permission_denied},
+      {403, "Forbidden", Errc::permission_denied},
+      {404, "NotFound", Errc::not_found},
+      {405, "MethodNotAllowed", Errc::unimplemented},
+      {409, "AlreadyExists", Errc::already_exists},
+      {409, "Conflict", Errc::failed_precondition},
+      {410, "Expired", Errc::failed_precondition},
+      {410, "Gone", Errc::failed_precondition},
+      {415, "UnsupportedMediaType", Errc::unimplemented},
+      {422, "Invalid", Errc::invalid_argument},
+      {429, "TooManyRequests", Errc::resource_exhausted},
+      {500, "InternalError", Errc::unavailable},
+      {503, "ServiceUnavailable", Errc::unavailable},
+      {504, "Timeout", Errc::unavailable},
+      {413, "RequestEntityTooLarge", Errc::invalid_argument},
   };
   for (const Row& row : rows) {
     CAPTURE(row.code, row.reason);
@@ -77,7 +85,8 @@ TEST_CASE("lines from pieces", "[line_splitter]") {
 TEST_CASE("what an exec plugin prints", "[exec]") {
   const std::string version = "client.authentication.k8s.io/v1";
   const auto parse = [&](const std::string& status) {
-    return parse_exec_credential(R"({"kind":"ExecCredential","apiVersion":")" + version + R"(","status":)" + status + "}", version);
+    return parse_exec_credential(
+        R"({"kind":"ExecCredential","apiVersion":")" + version + R"(","status":)" + status + "}", version);
   };
   const auto token = parse(R"({"token":"t","expirationTimestamp":"2024-01-01T00:00:00Z"})");
   REQUIRE(token);

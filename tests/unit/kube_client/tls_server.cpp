@@ -1,9 +1,9 @@
 #include "tls_server.hpp"
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/read.hpp>
@@ -40,7 +40,8 @@ Identity make_identity(const std::string& common_name, const std::vector<std::st
 
 TlsServer::TlsServer(const Executor& executor, const Identity& identity, Handler handler)
     : context_(asio::ssl::context::tls_server),
-      acceptor_(executor, asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0)), handler_(std::move(handler)),
+      acceptor_(executor, asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), 0)),
+      handler_(std::move(handler)),
       tasks_(executor) {
   context_.use_certificate_chain(asio::buffer(identity.certificate));
   context_.use_private_key(asio::buffer(identity.key), asio::ssl::context::pem);
@@ -64,7 +65,8 @@ Awaitable<void> TlsServer::accept() {
 
 Awaitable<void> TlsServer::serve(asio::ip::tcp::socket socket, int number) {
   const auto stream = std::make_shared<TlsStream>(std::move(socket), context_);
-  const auto [refused] = co_await stream->async_handshake(asio::ssl::stream_base::server, asio::as_tuple(asio::use_awaitable));
+  const auto [refused] =
+      co_await stream->async_handshake(asio::ssl::stream_base::server, asio::as_tuple(asio::use_awaitable));
   if (refused) co_return;
   boost::beast::flat_buffer buffer;
   for (;;) {
@@ -75,8 +77,14 @@ Awaitable<void> TlsServer::serve(asio::ip::tcp::socket socket, int number) {
       ++closed;
       co_return;
     }
-    Asked seen{std::string(request.method_string()), std::string(request.target()), request.body(), {}, client_name(*stream), number};
-    for (const auto& field : request) seen.headers[to_lower(std::string(field.name_string()))] = std::string(field.value());
+    Asked seen{std::string(request.method_string()),
+               std::string(request.target()),
+               request.body(),
+               {},
+               client_name(*stream),
+               number};
+    for (const auto& field : request)
+      seen.headers[to_lower(std::string(field.name_string()))] = std::string(field.value());
     asked.push_back(seen);
     last_ = stream;
     const std::string answer = handler_(seen);
@@ -96,8 +104,9 @@ void TlsServer::hang_up() {
 }
 
 std::string reply(int status, const std::string& body, const std::string& headers) {
-  return "HTTP/1.1 " + std::to_string(status) + " X\r\nContent-Type: application/json\r\nContent-Length: " +
-         std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body;
+  return "HTTP/1.1 " + std::to_string(status) +
+         " X\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + headers +
+         "\r\n" + body;
 }
 
 std::string chunked_head() {
