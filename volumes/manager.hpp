@@ -36,8 +36,9 @@ inline constexpr Nanoseconds kTearDownTimeout = std::chrono::seconds(120);
 
 class VolumeManager {
  public:
-  // Comes with emptyDir, hostPath, configMap, secret and local; add_pod_sources() and add_kind() take more. `pool`, `mounter` and `clock`
-  // must outlive the process' jobs (in practice: the process). `root` is the agent's root dir, e.g. /var/lib/keelson.
+  // Comes with emptyDir, hostPath, configMap, secret and local; add_pod_sources() and add_kind() take more.
+  // `pool`, `mounter` and `clock` must outlive the process' jobs (in practice: the process). `root` is the agent's root
+  // dir, e.g. /var/lib/keelson.
   VolumeManager(const Executor& executor, BlockingPool& pool, Mounter& mounter, const std::filesystem::path& root,
                 NodeFacts node, const Clock& clock);
   ~VolumeManager();
@@ -45,8 +46,8 @@ class VolumeManager {
   // Adds a kind, or replaces the one of the same plugin name. Before start().
   void add_kind(std::unique_ptr<VolumeKind> kind);
 
-  // Adds downwardAPI and projected. `tokens`: null where there is no API server to give any; it must outlive this. Before
-  // start().
+  // Adds downwardAPI and projected. `tokens`: null where there is no API server to give any; it must outlive this.
+  // Before start().
   void add_pod_sources(FieldSource fields, TokenSource* tokens);
   // Called with a pod's UID when content of one of its volumes grows old by itself (a token); refresh() is due then.
   void on_refresh_due(std::function<void(const std::string& pod_uid)> handler) { refresh_due_ = std::move(handler); }
@@ -62,8 +63,8 @@ class VolumeManager {
   // and several are joined with "; ". What was set up stays set up.
   Awaitable<Result<MountedVolumes>> set_up(PodVolumes pod);
 
-  // Rewrites volumes whose content changed (objects, fields of the pod, tokens); true when anything was written. Call it
-  // when an object that the pod refers to changed, when its labels or annotations did, and when on_refresh_due() says
+  // Rewrites volumes whose content changed (objects, fields of the pod, tokens); true when anything was written. Call
+  // it when an object that the pod refers to changed, when its labels or annotations did, and when on_refresh_due() says
   // so. An error leaves the old content.
   Awaitable<Result<bool>> refresh(PodVolumes pod);
 

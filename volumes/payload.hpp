@@ -37,8 +37,8 @@ Result<Payload> config_map_payload(const kube::ConfigMapVolumeSource& source, co
 // The same for a secret volume: `secret "NAME" not found`, `references non-existent secret key: KEY`.
 Result<Payload> secret_payload(const kube::SecretVolumeSource& source, const kube::Secret* object);
 
-// The files of a downwardAPI volume or source (upstream: pkg/volume/downwardapi CollectData). Errors: what `fields` says,
-// several as "[a, b]".
+// The files of a downwardAPI volume or source (upstream: pkg/volume/downwardapi CollectData). Errors: what `fields`
+// says, several as "[a, b]".
 Result<Payload> downward_api_payload(const std::vector<kube::DownwardApiFile>& items,
                                      const std::optional<std::int32_t>& default_mode, const kube::Pod& pod,
                                      const FieldSource& fields);

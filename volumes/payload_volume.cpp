@@ -11,8 +11,8 @@ Awaitable<Result<Refreshed>> PayloadVolume::refresh(VolumeRequest request) {
   EmptyFolder folder = wrapped_folder(*context_, request, memory_);
   std::optional<FsGroup> group;
   if (request.fs_group) group = FsGroup{*request.fs_group, true, false};
-  std::function<Result<bool>()> work = [context = context_, folder = std::move(folder), files = std::move(wanted->files),
-                                        group]() -> Result<bool> {
+  std::function<Result<bool>()> work = [context = context_, folder = std::move(folder),
+                                        files = std::move(wanted->files), group]() -> Result<bool> {
     CHECK_OK(set_up_empty_folder(context->mounter, folder));
     return write_payload(folder.path, files, group, context->clock.now());
   };

@@ -38,7 +38,8 @@ class PayloadVolume : public VolumeKind {
 
 [[nodiscard]] std::unique_ptr<VolumeKind> make_config_map_kind(KindContextPtr context, Jobs& jobs);
 [[nodiscard]] std::unique_ptr<VolumeKind> make_secret_kind(KindContextPtr context, Jobs& jobs);
-[[nodiscard]] std::unique_ptr<VolumeKind> make_downward_api_kind(KindContextPtr context, Jobs& jobs, FieldSource fields);
+[[nodiscard]] std::unique_ptr<VolumeKind> make_downward_api_kind(KindContextPtr context, Jobs& jobs,
+                                                                 FieldSource fields);
 // `tokens` may be null: serviceAccountToken sources fail then. It must outlive the kind.
 [[nodiscard]] std::unique_ptr<VolumeKind> make_projected_kind(KindContextPtr context, Jobs& jobs, FieldSource fields,
                                                               TokenSource* tokens);

@@ -76,7 +76,8 @@ class ProjectedKind final : public PayloadVolume {
   Awaitable<Result<Content>> token_of(const VolumeRequest& request, const kube::ServiceAccountTokenProjection& source) {
     if (tokens_ == nullptr) {
       co_return make_error(Errc::failed_precondition,
-                           "failed to fetch token: service account tokens come from an API server, and this node has none");
+                           "failed to fetch token: service account tokens come from an API server, and this node has "
+                           "none");
     }
     const kube::Pod& pod = *request.pod;
     TokenRequest wanted;

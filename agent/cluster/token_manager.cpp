@@ -101,7 +101,8 @@ Awaitable<Result<volumes::ServiceAccountToken>> TokenManager::token(volumes::Tok
   if (old->second.token.expires <= now) {
     co_return issued.error().context("token " + key + " expired and refresh failed");
   }
-  log_warn("service account token not refreshed, the old one is still good", {{"token", key}, {"error", issued.error()}});
+  log_warn("service account token not refreshed, the old one is still good",
+           {{"token", key}, {"error", issued.error()}});
   old->second.refresh_at = std::min(now + kRetry, old->second.token.expires);
   out.text = old->second.token.text;
   out.refresh_at = old->second.refresh_at;

@@ -16,7 +16,8 @@ constexpr const char* kCombined = "(combined from similar events): ";
 std::string subject(const kube::Event& e) {
   const auto& o = e.involved_object;
   std::string key;
-  for (const auto* part : {&e.source.component, &e.source.host, &o.kind, &o.ns, &o.name, &o.uid, &o.api_version, &e.type}) {
+  for (const auto* part :
+       {&e.source.component, &e.source.host, &o.kind, &o.ns, &o.name, &o.uid, &o.api_version, &e.type}) {
     key += *part;
     key += '\0';
   }

@@ -1,6 +1,6 @@
 // What becomes of an event: a new Event object, a higher count of one that was written, or nothing, because its source
 // says too much about its object. Pure but for its memory; after client-go's tools/record/events_cache.go.
-//   10 different messages about the same object and reason within 10 min   one event "(combined from similar events): ..."
+//   10 different messages about one object and reason within 10 min   one event "(combined from similar events): ..."
 //   the same message again                                                 the count goes up
 //   25 events about an object at once, then 1 every 5 min                  the rest is dropped
 #pragma once

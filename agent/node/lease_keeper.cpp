@@ -45,7 +45,11 @@ kube::Lease renewed_lease(const std::optional<kube::Lease>& base, const LeaseOpt
 
 LeaseKeeper::LeaseKeeper(const Executor& executor, kube::Api& api, const Clock& clock, LeaseOptions options,
                          std::function<std::string()> node_uid)
-    : api_(api), clock_(clock), options_(with_interval(std::move(options))), node_uid_(std::move(node_uid)), wake_(executor) {}
+    : api_(api),
+      clock_(clock),
+      options_(with_interval(std::move(options))),
+      node_uid_(std::move(node_uid)),
+      wake_(executor) {}
 
 Awaitable<void> LeaseKeeper::run() {
   Nanoseconds retry{};

@@ -119,8 +119,9 @@ struct Pressure {
   const char* reason_without;
   const char* message_without;
 };
-constexpr Pressure kMemory{"MemoryPressure", "KubeletHasInsufficientMemory", "kubelet has insufficient memory available",
-                           "KubeletHasSufficientMemory", "kubelet has sufficient memory available"};
+constexpr Pressure kMemory{"MemoryPressure", "KubeletHasInsufficientMemory",
+                           "kubelet has insufficient memory available", "KubeletHasSufficientMemory",
+                           "kubelet has sufficient memory available"};
 constexpr Pressure kDisk{"DiskPressure", "KubeletHasDiskPressure", "kubelet has disk pressure",
                          "KubeletHasNoDiskPressure", "kubelet has no disk pressure"};
 constexpr Pressure kPid{"PIDPressure", "KubeletHasInsufficientPID", "kubelet has insufficient PID available",
@@ -169,7 +170,10 @@ kube::Node initial_node(const NodeConfig& config, const NodeInput& now) {
   kube::Node node;
   node.metadata.name = config.name;
   auto& labels = node.metadata.labels;
-  labels = {{kHostname, hostname_of(config)},        {kOs, kLinux}, {kArch, now.machine.architecture}, {kBetaOs, kLinux},
+  labels = {{kHostname, hostname_of(config)},
+            {kOs, kLinux},
+            {kArch, now.machine.architecture},
+            {kBetaOs, kLinux},
             {kBetaArch, now.machine.architecture}};
   for (const auto& [key, value] : config.labels) labels[key] = value;
   node.spec.taints = config.taints;

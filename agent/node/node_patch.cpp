@@ -118,8 +118,8 @@ SteadyTime ReportSchedule::due(NodeChange change) const {
 
 void ReportSchedule::sent(NodeChange change, SteadyTime now, double spread) {
   const bool fresh = change != NodeChange::none || !last_;
-  const auto share = [&](double part) { return Nanoseconds(static_cast<std::int64_t>(static_cast<double>(report_.count()) * part)); };
-  extra_ = fresh ? share(spread - 0.5) : Nanoseconds(0);
+  const double extra = fresh ? static_cast<double>(report_.count()) * (spread - 0.5) : 0;
+  extra_ = Nanoseconds(static_cast<std::int64_t>(extra));
   last_ = now;
 }
 

@@ -36,7 +36,12 @@ bool is_older(const kube::ObjectMeta& a, const kube::ObjectMeta& b) {
 
 NodeRegistrar::NodeRegistrar(const Executor& executor, kube::Api& api, const Clock& clock, NodeConfig config,
                              NodeSeams seams, ReportSchedule schedule)
-    : api_(api), clock_(clock), config_(std::move(config)), seams_(std::move(seams)), schedule_(schedule), wake_(executor) {}
+    : api_(api),
+      clock_(clock),
+      config_(std::move(config)),
+      seams_(std::move(seams)),
+      schedule_(schedule),
+      wake_(executor) {}
 
 Awaitable<void> NodeRegistrar::run() {
   co_await register_node();

@@ -28,7 +28,8 @@ class RuntimeHealth {
   void status(const std::vector<RuntimeCondition>& conditions, SteadyTime now);
   // Where the agent itself runs the pod network, its own network is the node's: empty once it is ready.
   void set_network_error(std::string error) { network_override_ = std::move(error); }
-  void set_storage_error(std::string error) { storage_error_ = std::move(error); }    // "CSINode is not yet initialized"
+  // E.g. "CSINode is not yet initialized"; empty: none.
+  void set_storage_error(std::string error) { storage_error_ = std::move(error); }
   void set_shutting_down(bool shutting_down) { shutting_down_ = shutting_down; }
 
   // What NodeInput::errors wants: runtime, network, storage, shutdown. Empty: the node is Ready.
