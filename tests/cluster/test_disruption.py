@@ -142,7 +142,8 @@ def test_agent_restarted_twenty_times_during_a_rolling_update(space, agent_kind)
 
 def test_pod_deleted_while_the_agent_is_down(space):
     node = space.cluster.nodes[0]
-    space.apply(pod("gone", testapp("--http", 8080), nodeName=node.name), pod("kept", shell("sleep 600"), nodeName=node.name))
+    space.apply(pod("gone", testapp("--http", 8080), nodeName=node.name))
+    space.apply(pod("kept", shell("sleep 600"), nodeName=node.name))
     gone, kept = space.wait_ready("gone", "kept")
     node.agent.process.stop(signal.SIGKILL)
     space.delete("Pod", "gone", grace=0)

@@ -17,14 +17,15 @@ def test_a_pod_that_starts(space):
     found = [(item["type"], item["reason"], item["message"]) for item in space.events("fine")]
     assert ("Normal", "Created", "Container created") in found
     assert ("Normal", "Started", "Container started") in found
-    image = 'Container image "docker.io/local/testapp:1" already present on machine and can be accessed by the pod'
-    assert ("Normal", "Pulled", image) in found
+    present = "already present on machine and can be accessed by the pod"
+    assert ("Normal", "Pulled", f'Container image "docker.io/local/testapp:1" {present}') in found
     event = space.event("fine", "Started")
     node = space.pod("fine")["spec"]["nodeName"]
     assert event["source"] == {"component": "kubelet", "host": node}
     assert event["involvedObject"]["fieldPath"] == "spec.containers{app}"
     assert event["involvedObject"]["uid"] == space.pod("fine")["metadata"]["uid"]
-    assert re.search(r"Normal\s+Started\s+\S+\s+kubelet\s+(spec.containers\{app\}: )?Container started", described(space, "fine"))
+    text = described(space, "fine")
+    assert re.search(r"Normal\s+Started\s+\S+\s+kubelet\s+(spec.containers\{app\}: )?Container started", text)
 
 
 def test_a_bad_image(space):
@@ -132,4 +133,5 @@ def test_a_node_refuses_a_selector_it_does_not_meet(space):
     space.apply(pod("astray", testapp(), nodeName=node.name, nodeSelector={"disk": "none"}))
     found = space.wait_phase("astray", "Failed")
     assert found["status"]["reason"] == "NodeAffinity"
-    assert found["status"]["message"] == "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+    text = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+    assert found["status"]["message"] == f"Pod was rejected: {text}"

@@ -45,7 +45,8 @@ def test_bootstrap_to_ready_and_rotation(space, third_node, short_certificates):
     assert f"O = system:nodes, CN = system:node:{node.name}" in before
     # The new node serves.
     on_node = {"nodeSelector": {"kubernetes.io/hostname": node.name}}
-    space.apply(deployment("web", 3, testapp("--http", 8080), **on_node), service("web", {"port": 80, "targetPort": 8080}))
+    space.apply(service("web", {"port": 80, "targetPort": 8080}))
+    space.apply(deployment("web", 3, testapp("--http", 8080), **on_node))
     space.wait_apps("web", 3)
     url = f"http://{space.get('Service', 'web')['spec']['clusterIP']}/"
     for item in (node, space.cluster.nodes[0]):
@@ -53,9 +54,8 @@ def test_bootstrap_to_ready_and_rotation(space, third_node, short_certificates):
     # The certificate is renewed by the node itself, and the node outlives the first one.
     wait_for(lambda: current.resolve() != file, 90, "a new certificate", every=0.5)
     assert expiry(current) != before
-    renewals = [
-        item for item in plane.api.list("CertificateSigningRequest") if item["spec"]["username"] == f"system:node:{node.name}"
-    ]
+    requests = plane.api.list("CertificateSigningRequest")
+    renewals = [item for item in requests if item["spec"]["username"] == f"system:node:{node.name}"]
     assert renewals and "certificate" in renewals[0]["status"]
     time.sleep(max(0.0, expires_in(file) + 1))
     space.patch("Deployment", "web", {"spec": {"replicas": 4}})

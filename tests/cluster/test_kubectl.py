@@ -12,7 +12,7 @@ import pytest
 
 from harness.api import connect
 from harness.manifests import pod, shell, testapp
-from harness.node import container_status
+from harness.node import container_status, is_ready
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def test_logs(app):
 
 
 def test_logs_of_the_previous_instance(space):
-    script = 'n=$(cat /d/n 2>/dev/null || echo 0); echo $((n+1)) > /d/n; echo "run $n"; [ $n -ge 1 ] && sleep 600; exit 1'
+    script = '[ -e /d/once ] && n=1 || n=0; touch /d/once; echo "run $n"; [ $n = 1 ] && sleep 600; exit 1'
     container = shell(script, volumeMounts=[{"name": "d", "mountPath": "/d"}])
     space.apply(pod("twice", container, volumes=[{"name": "d", "emptyDir": {}}]))
-    space.wait_pod("twice", lambda item: container_status(item).get("restartCount") == 1 and container_status(item)["ready"])
+    space.wait_pod("twice", lambda item: container_status(item).get("restartCount") == 1 and is_ready(item))
     assert space.kubectl("logs", "twice").stdout == "run 1\n"
     assert space.kubectl("logs", "twice", "--previous").stdout == "run 0\n"
 

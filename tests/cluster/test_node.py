@@ -40,8 +40,9 @@ def test_labels_and_annotations(cluster):
     node = cluster.nodes[0]
     metadata = node.object()["metadata"]
     arch = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
-    expected = {f"{prefix}kubernetes.io/{key}": value for prefix in ("", "beta.") for key, value in (("os", "linux"), ("arch", arch))}
-    expected["kubernetes.io/hostname"] = node.name
+    expected = {"kubernetes.io/hostname": node.name}
+    for prefix in ("", "beta."):
+        expected |= {f"{prefix}kubernetes.io/os": "linux", f"{prefix}kubernetes.io/arch": arch}
     assert expected.items() <= metadata["labels"].items()
     assert metadata["annotations"]["volumes.kubernetes.io/controller-managed-attach-detach"] == "true"
 

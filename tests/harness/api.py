@@ -145,7 +145,7 @@ class Api:
         self.request("DELETE", self.path(kind, namespace, name) + query)
 
     def watch(self, kind: str, namespace: str | None = None, timeout: int = 300, **query: str):
-        """Yields (type, object) of a new connection, the present objects first as ADDED. Closing the generator ends it."""
+        """Yields (type, object), the present objects first as ADDED, on a connection that ends with the generator."""
         connection = self.open(timeout + 10)
         query = {"watch": "true", "timeoutSeconds": str(timeout), **query}
         try:

@@ -2,7 +2,8 @@
 //
 //   https-get --ca FILE [--token FILE] [--method GET] https://HOST:PORT/PATH
 //
-// Prints the body; exits with 0 for a status below 400, 22 for one above (the status is on stderr), 1 without an answer.
+// Prints the body; exits with 0 for a status below 400, 22 for one above (the status is on stderr), 1 without an
+// answer.
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
