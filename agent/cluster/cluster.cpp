@@ -97,7 +97,8 @@ Result<std::unique_ptr<Cluster>> Cluster::create(ClusterNeeds needs) {
 Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
     : needs_(needs),
       server_(prepared.identity.config.server),
-      rotates_(prepared.identity.rotates && needs.options.cluster.rotate_certificates),
+      rotates_(prepared.identity.rotates &&
+               (needs.options.cluster.rotate_certificates || !needs.options.cluster.bootstrap_kubeconfig.empty())),
       api_(std::make_shared<kube::ApiClient>(needs.executor, std::move(prepared.identity.config))),
       proxy_api_(prepared.proxy_client ? std::make_shared<kube::ApiClient>(needs.executor, std::move(*prepared.proxy_client))
                                        : nullptr),
