@@ -80,6 +80,7 @@ NodeInput NodeReporter::input() const {
   now.images = images_;
   now.volumes_in_use = std::vector<std::string>();
   now.errors = health_.errors(clock_.steady_now());
+  now.recheck_at = health_.due(clock_.steady_now());
   return now;
 }
 
