@@ -91,9 +91,10 @@ Awaitable<ImageOutcome> ImageManager::ensure(ImageRequest request, PodJournal& j
   }
   const std::string key = request.pod_uid + "_" + *name;
   if (const auto until = backoff_.blocked_until(key, clock_.now())) {
-    const auto text = "Back-off pulling image " + in_quotes(request.image) + ": ErrImagePull: " + last_error_[key];
+    const auto text = "Back-off pulling image " + in_quotes(request.image);
     journal.event(EntryKind::normal, request.object, "BackOff", text);
-    co_return waiting("ImagePullBackOff", text, *until);
+    journal.event(EntryKind::warning, request.object, "Failed", "Error: ImagePullBackOff");
+    co_return waiting("ImagePullBackOff", text + ": ErrImagePull: " + last_error_[key], *until);
   }
   if (before_pull) before_pull();
   co_return co_await pull(std::move(request), *name, journal);

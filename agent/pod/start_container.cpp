@@ -1,6 +1,7 @@
 // PodWorker: one container, from its image to running.
 #include <filesystem>
 
+#include "agent/pod/hooks.hpp"
 #include "agent/pod/observer.hpp"
 #include "agent/pod/worker.hpp"
 #include "agent/spec/container_config.hpp"
@@ -192,10 +193,30 @@ Awaitable<Result<void>> PodWorker::run_container(const StartContainer& start, st
   std::erase_if(observed_.containers, [&](const auto& c) { return c.id == id; });
   observed_.containers.insert(observed_.containers.begin(), std::move(*seen));
   sort_newest_first(observed_);
+  CO_CHECK_OK(co_await run_post_start(start.name, id));
   // Shown as soon as it is so, not only when the pod's other containers have started too.
   update_probes();
   publish(Plan{});
   co_return Result<void>();
+}
+
+// Until it is done the container is not seen to run, so nothing is probed and nothing Ready. One that fails ends the
+// container.
+Awaitable<Result<void>> PodWorker::run_post_start(std::string name, std::string id) {
+  const auto* container = find_container(name);
+  if (container == nullptr || !container->lifecycle || !container->lifecycle->post_start) co_return Result<void>();
+  StepTimer timer(journal(), "container " + name, "postStart", ctx_.clock);
+  const auto ips = pod_ips();
+  HookTarget target{*container, id, ips.empty() ? std::string() : ips.front()};
+  const auto done = co_await run_hook(ctx_, *container->lifecycle->post_start, std::move(target));
+  timer.finish(done ? "" : done.error().message);
+  if (done) co_return Result<void>();
+  journal().event(EntryKind::warning, "container " + name, "FailedPostStartHook", "PostStartHook failed");
+  std::vector<StopContainer> stop;
+  stop.push_back({id, name, "FailedPostStartHook", {}});
+  static_cast<void>(co_await stop_containers(std::move(stop), grace()));
+  look_at_all_ = true;
+  co_return done.error().with_reason("PostStartHookError");
 }
 
 }  // namespace keelson::agent

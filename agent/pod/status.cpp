@@ -212,6 +212,11 @@ kube::PodStatus make_status(const StatusInput& in) {
   }
   bound_messages(out);
   out.phase = phase_of(in, out);
+  if (in.failure != nullptr && !is_terminal_phase(in.previous.phase) && !in.observed.any_running()) {
+    out.phase = "Failed";
+    out.reason = in.failure->reason;
+    out.message = in.failure->message;
+  }
   out.conditions = make_conditions(in, out);
   std::sort(out.container_statuses.begin(), out.container_statuses.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });

@@ -1,8 +1,10 @@
 // PodWorker: from running to gone. Every step can be repeated, so an error or a kill -9 anywhere only means that it is
 // done again. After upstream's SyncTerminatingPod and SyncTerminatedPod (pkg/kubelet/kubelet.go).
 #include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <filesystem>
 
+#include "agent/pod/hooks.hpp"
 #include "agent/pod/observer.hpp"
 #include "agent/pod/status.hpp"
 #include "agent/pod/worker.hpp"
@@ -57,9 +59,12 @@ Awaitable<void> PodWorker::stop_one(StopContainer container, std::int64_t grace,
   if (spec != nullptr && !container.message.empty()) {
     journal().event(EntryKind::normal, "container " + container.name, "Killing", container.message);
   }
+  const auto begin = ctx_.clock.steady_now();
+  if (spec != nullptr) co_await run_pre_stop(*spec, container.id, Seconds(seconds));
+  const auto spent = std::chrono::duration_cast<Seconds>(ctx_.clock.steady_now() - begin).count();
   cri::v1::StopContainerRequest request;
   request.set_container_id(container.id);
-  request.set_timeout(seconds);
+  request.set_timeout(std::max(seconds - spent, kMinimumGrace));
   const auto stopped = co_await ctx_.runtime.stop_container(std::move(request));
   const bool ok = stopped || is_gone(stopped.error());
   timer.finish(ok ? "" : stopped.error().message);
@@ -67,6 +72,26 @@ Awaitable<void> PodWorker::stop_one(StopContainer container, std::int64_t grace,
     journal().wait("container " + container.name, "its end", stopped.error().message, "the runtime cannot stop it");
     *out = stopped.error();
   }
+}
+
+// Once per container, within the grace period; what is not done by then is abandoned. It may fail: the container is
+// stopped all the same.
+Awaitable<void> PodWorker::run_pre_stop(const kube::Container& container, std::string id, Seconds patience) {
+  using boost::asio::experimental::awaitable_operators::operator||;
+  if (!container.lifecycle || !container.lifecycle->pre_stop || patience.count() <= 0) co_return;
+  const auto* seen = observed_.find(container.name);
+  if (seen == nullptr || seen->id != id || seen->state != RunState::running) co_return;
+  if (!pre_stop_ran_.insert(id).second) co_return;
+  StepTimer timer(journal(), "container " + container.name, "preStop", ctx_.clock);
+  const auto ips = pod_ips();
+  HookTarget target{container, std::move(id), ips.empty() ? std::string() : ips.front()};
+  const auto done = co_await (run_hook(ctx_, *container.lifecycle->pre_stop, std::move(target)) || sleep_for(patience));
+  if (done.index() == 0 && std::get<0>(done)) {
+    timer.finish();
+    co_return;
+  }
+  timer.finish(done.index() == 0 ? std::get<0>(done).error().message : "not done within the grace period");
+  journal().event(EntryKind::warning, "container " + container.name, "FailedPreStopHook", "PreStopHook failed");
 }
 
 Awaitable<Result<void>> PodWorker::stop_containers(std::vector<StopContainer> containers, std::int64_t grace) {
@@ -153,7 +178,7 @@ Awaitable<Result<void>> PodWorker::remove_everything() {
 
 Awaitable<void> PodWorker::stop_and_remove() {
   while (*jobs_ > 0) co_await sleep_for(Milliseconds(1));  // what a cancelled start still does on the pool
-  const auto grace = stop_grace_.value_or(pod_->spec.termination_grace_period_seconds.value_or(30));
+  using boost::asio::experimental::awaitable_operators::operator||;
   failures_.clear();
   journal().clear_waits();
   update_probes();
@@ -161,7 +186,13 @@ Awaitable<void> PodWorker::stop_and_remove() {
   look_at_all_ = true;
   for (;;) {
     auto done = co_await look();
-    if (done) done = co_await stop_everything(grace);
+    if (done) {
+      // A shorter grace period takes effect while the longer one still runs.
+      auto stopped = co_await (stop_everything(grace()) || stop_requested_.wait());
+      look_at_all_ = true;
+      if (stopped.index() == 1) continue;
+      done = std::get<0>(std::move(stopped));
+    }
     if (done) {
       done = co_await look();
       if (done) publish(Plan{});

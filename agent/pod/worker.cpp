@@ -40,6 +40,7 @@ PodWorker::PodWorker(PodContext& context, std::shared_ptr<const kube::Pod> pod, 
       wake_(context.executor),
       stop_requested_(context.executor),
       look_at_all_(!known_absent),
+      adopting_(!known_absent),
       hosts_written_(!known_absent) {
   if (checkpoint) backoff_ = std::move(checkpoint->backoff);
 }
@@ -52,7 +53,9 @@ void PodWorker::update(std::shared_ptr<const kube::Pod> pod) {
 }
 
 void PodWorker::stop(std::optional<std::int64_t> grace) {
-  if (!stopping_ || (grace && (!stop_grace_ || *grace < *stop_grace_))) stop_grace_ = grace;
+  const bool first = !stopping_;
+  if (!first && (!grace || *grace >= this->grace())) return;
+  stop_grace_ = grace;
   stopping_ = true;
   stop_requested_.notify();
   wake_.notify();
@@ -157,13 +160,27 @@ Awaitable<bool> PodWorker::round() {
   co_await refresh_objects();
   update_probes();
   const auto facts = probe_facts();
+  const auto deadline = check_active_deadline();
   auto next = plan({*pod_, observed_, facts, backoff_, restart_policy_, ctx_.clock.now(),
-                    is_terminal_phase(status_->phase)});
+                    failure_ || is_terminal_phase(status_->phase)});
   publish(next);
   plan_wake_ = next.wake_at;
+  if (deadline && (!plan_wake_ || *deadline < *plan_wake_)) plan_wake_ = deadline;
   const bool acted = co_await perform(next);
   if (!acted) publish(next);  // what could not be done shows, too
   co_return acted;
+}
+
+// When the pod's activeDeadlineSeconds end; past that it has failed (pkg/kubelet/active_deadline.go).
+std::optional<SystemTime> PodWorker::check_active_deadline() {
+  if (!pod_->spec.active_deadline_seconds || !status_->start_time || is_terminal_phase(status_->phase)) return std::nullopt;
+  const SystemTime end = *status_->start_time + Seconds(*pod_->spec.active_deadline_seconds);
+  if (ctx_.clock.now() < end) return end;
+  if (!failure_) {
+    failure_ = Waiting{"DeadlineExceeded", "Pod was active on the node longer than the specified deadline"};
+    journal().event(EntryKind::normal, "pod", failure_->reason, failure_->message);
+  }
+  return std::nullopt;
 }
 
 Awaitable<Result<void>> PodWorker::look() {
@@ -173,10 +190,30 @@ Awaitable<Result<void>> PodWorker::look() {
     auto seen = co_await observe_pod(ctx_.runtime, ctx_.pool, uid(), observed_);
     if (!seen) co_return seen.error();
     observed_ = std::move(*seen);
+    if (std::exchange(adopting_, false)) co_await forget_cut_starts();
     for (const auto& c : observed_.containers) ctx_.learn_id(c.id, uid());
     for (const auto& s : observed_.sandboxes) ctx_.learn_id(s.id, uid());
   }
   co_return Result<void>();
+}
+
+// A container that never ran and that no status speaks of: an earlier agent died while it was being started, and took the
+// start with it. It is started anew, not counted as a restart.
+Awaitable<void> PodWorker::forget_cut_starts() {
+  std::set<std::string> cut;
+  for (const auto& c : observed_.containers) {
+    const auto* known = status_of(*status_, c.name);
+    const bool told = known != nullptr && known->container_id.ends_with(c.id);
+    if (c.state == RunState::exited && c.started_at == SystemTime{} && !told) cut.insert(c.id);
+  }
+  for (const auto& id : cut) {
+    cri::v1::RemoveContainerRequest request;
+    request.set_container_id(id);
+    const auto removed = co_await ctx_.runtime.remove_container(std::move(request));
+    if (!removed) continue;
+    log_info("a start that an earlier agent began is made again", {{"pod", key()}, {"container", id}});
+    std::erase_if(observed_.containers, [&](const auto& c) { return c.id == id; });
+  }
 }
 
 void PodWorker::update_probes() {
@@ -226,7 +263,7 @@ void PodWorker::publish(const Plan& plan) {
   }
   const auto facts = probe_facts();
   auto status = make_status({*pod_, observed_, facts, waiting, *status_, ctx_.facts.ips, ctx_.runtime_name,
-                             ctx_.clock.now(), stopping_});
+                             ctx_.clock.now(), stopping_, failure_ ? &*failure_ : nullptr});
   for (const auto& [name, wait] : plan.waiting) {
     journal().event(EntryKind::warning, "container " + name, "BackOff",
                     "Back-off restarting failed container " + name + " in pod " + spec::pod_description(*pod_));

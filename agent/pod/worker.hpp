@@ -58,6 +58,8 @@ class PodWorker {
   Awaitable<void> sync_until_stopped();
   Awaitable<bool> round();
   Awaitable<Result<void>> look();
+  Awaitable<void> forget_cut_starts();
+  std::optional<SystemTime> check_active_deadline();
   void update_probes();
   [[nodiscard]] ProbeFactsMap probe_facts() const;
   void publish(const Plan& plan);
@@ -93,11 +95,13 @@ class PodWorker {
   Awaitable<bool> start_container(StartContainer start);
   Awaitable<Result<std::string>> create_container(const kube::Container& container, const StartContainer& start,
                                                   const ImageFacts& image);
+  Awaitable<Result<void>> run_post_start(std::string name, std::string id);
   Awaitable<Result<void>> run_container(const StartContainer& start, std::string id);
   void container_failed(const std::string& name, const Error& error, std::string_view default_reason);
 
   // stop_pod.cpp
   Awaitable<Result<void>> stop_containers(std::vector<StopContainer> containers, std::int64_t grace);
+  Awaitable<void> run_pre_stop(const kube::Container& container, std::string id, Seconds patience);
   Awaitable<void> stop_one(StopContainer container, std::int64_t grace, std::shared_ptr<Result<void>> out);
   Awaitable<Result<void>> stop_everything(std::int64_t grace);
   Awaitable<Result<void>> remove_everything();
@@ -105,6 +109,10 @@ class PodWorker {
   Awaitable<void> finish();
 
   [[nodiscard]] const std::string& uid() const { return pod_->metadata.uid; }
+  // Seconds that the pod has to stop.
+  [[nodiscard]] std::int64_t grace() const {
+    return stop_grace_.value_or(pod_->spec.termination_grace_period_seconds.value_or(30));
+  }
   [[nodiscard]] std::string key() const { return kube::object_key(pod_->metadata); }
   [[nodiscard]] PodJournal& journal() { return ctx_.journal.pod(key()); }
   [[nodiscard]] std::vector<std::string> pod_ips() const;
@@ -121,14 +129,17 @@ class PodWorker {
   BackoffPolicy restart_policy_;
   BackoffTable retries_;  // of the sandbox and the volumes
   std::optional<SystemTime> plan_wake_;
+  std::optional<Waiting> failure_;  // of the pod as a whole
   Semaphore::Permit permit_;  // held while the pod starts
   Notifier wake_;
   Notifier stop_requested_;
   std::optional<std::int64_t> stop_grace_;
+  std::set<std::string> pre_stop_ran_;  // IDs of containers
   std::shared_ptr<std::atomic<int>> jobs_ = std::make_shared<std::atomic<int>>(0);
   SystemTime round_began_{};
   bool stopping_ = false;
   bool look_at_all_ = true;
+  bool adopting_ = false;  // what the runtime has of the pod was not looked at yet
   std::set<std::string> look_at_;
   bool objects_stale_ = true;
   bool volumes_ready_ = false;
