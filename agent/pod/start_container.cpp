@@ -20,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto kConfigRetry = std::chrono::seconds(10);
+constexpr Nanoseconds kHalfStartedRetry = Milliseconds(300);
 
 spec::Mount to_spec_mount(const volumes::ContainerMount& m) {
   spec::Mount out;
@@ -89,7 +90,11 @@ Awaitable<bool> PodWorker::start_container(StartContainer start) {
   if (container == nullptr) co_return false;
   if (!start.existing_id.empty()) {
     const auto ran = co_await run_container(start, start.existing_id);
-    if (!ran) container_failed(start.name, ran.error(), "RunContainerError");
+    if (!ran && half_started_.count(start.existing_id) > 0) {
+      fail(start.name, {"ContainerCreating", ""}, kHalfStartedRetry);  // the runtime still undoes the earlier start
+    } else if (!ran) {
+      container_failed(start.name, ran.error(), "RunContainerError");
+    }
     co_return ran.has_value();
   }
   ImageRequest request{uid(), container->image, container->image_pull_policy, "container " + start.name};

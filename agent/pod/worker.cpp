@@ -190,29 +190,37 @@ Awaitable<Result<void>> PodWorker::look() {
     auto seen = co_await observe_pod(ctx_.runtime, ctx_.pool, uid(), observed_);
     if (!seen) co_return seen.error();
     observed_ = std::move(*seen);
-    if (std::exchange(adopting_, false)) co_await forget_cut_starts();
+    if (std::exchange(adopting_, false)) note_half_started();
+    if (!half_started_.empty()) co_await forget_cut_starts();
     for (const auto& c : observed_.containers) ctx_.learn_id(c.id, uid());
     for (const auto& s : observed_.sandboxes) ctx_.learn_id(s.id, uid());
   }
   co_return Result<void>();
 }
 
-// A container that never ran and that no status speaks of: an earlier agent died while it was being started, and took the
-// start with it. It is started anew, not counted as a restart.
-Awaitable<void> PodWorker::forget_cut_starts() {
-  std::set<std::string> cut;
+// Containers that never ran and that no status speaks of: an earlier agent died while they were being started, and may
+// have taken the start with it.
+void PodWorker::note_half_started() {
   for (const auto& c : observed_.containers) {
     const auto* known = status_of(*status_, c.name);
     const bool told = known != nullptr && known->container_id.ends_with(c.id);
-    if (c.state == RunState::exited && c.started_at == SystemTime{} && !told) cut.insert(c.id);
+    if (c.started_at == SystemTime{} && !told) half_started_.insert(c.id);
   }
-  for (const auto& id : cut) {
+}
+
+// Those of them that came to nothing are removed, to be started anew: that is not a restart.
+Awaitable<void> PodWorker::forget_cut_starts() {
+  const auto observed = observed_.containers;
+  for (const auto& c : observed) {
+    if (half_started_.count(c.id) == 0 || c.state == RunState::created) continue;
+    half_started_.erase(c.id);
+    if (c.state != RunState::exited || c.started_at != SystemTime{}) continue;
     cri::v1::RemoveContainerRequest request;
-    request.set_container_id(id);
+    request.set_container_id(c.id);
     const auto removed = co_await ctx_.runtime.remove_container(std::move(request));
     if (!removed) continue;
-    log_info("a start that an earlier agent began is made again", {{"pod", key()}, {"container", id}});
-    std::erase_if(observed_.containers, [&](const auto& c) { return c.id == id; });
+    log_info("a start that an earlier agent began is made again", {{"pod", key()}, {"container", c.name}});
+    std::erase_if(observed_.containers, [&](const auto& other) { return other.id == c.id; });
   }
 }
 

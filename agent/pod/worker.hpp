@@ -58,6 +58,7 @@ class PodWorker {
   Awaitable<void> sync_until_stopped();
   Awaitable<bool> round();
   Awaitable<Result<void>> look();
+  void note_half_started();
   Awaitable<void> forget_cut_starts();
   std::optional<SystemTime> check_active_deadline();
   void update_probes();
@@ -139,6 +140,7 @@ class PodWorker {
   SystemTime round_began_{};
   bool stopping_ = false;
   bool look_at_all_ = true;
+  std::set<std::string> half_started_;  // IDs of containers that an earlier agent may have been starting when it died
   bool adopting_ = false;  // what the runtime has of the pod was not looked at yet
   std::set<std::string> look_at_;
   bool objects_stale_ = true;

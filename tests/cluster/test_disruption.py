@@ -115,7 +115,7 @@ def test_agent_restarted_twenty_times_during_a_rolling_update(space, agent_kind)
             if name.startswith("still-") and not is_ready(item):
                 flips.append((kind, name, item["status"]["conditions"]))
             if container_status(item).get("restartCount", 0):
-                seen_restarts.append(name)
+                seen_restarts.append((name, container_status(item)))
             if ended.is_set():
                 return
 
