@@ -1,5 +1,5 @@
-// Exponential backoff as pure values, after client-go's util/flowcontrol Backoff: the delay doubles with each failure up
-// to a maximum, and is forgotten after a quiet time.
+// Exponential backoff as pure values, after client-go's util/flowcontrol Backoff: the delay doubles with each failure
+// up to a maximum, and is forgotten after a quiet time.
 #pragma once
 
 #include <map>

@@ -39,8 +39,8 @@ Result<DirWatcher> DirWatcher::open(const Executor& executor, const std::filesys
 }
 
 Awaitable<Result<void>> DirWatcher::changed(Milliseconds settle) {
-  const auto [ec] = co_await fd_.async_wait(asio::posix::stream_descriptor::wait_read,
-                                            asio::as_tuple(asio::use_awaitable));
+  const auto [ec] =
+      co_await fd_.async_wait(asio::posix::stream_descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
   if (ec) co_return system_error(ec, "inotify");
   co_await sleep_for(settle);
   if (drain(fd_.native_handle())) co_return make_error(Errc::not_found, "the watched folder is gone");

@@ -1,5 +1,5 @@
-// Tells that something in a folder changed (inotify): created, written, renamed or removed entries. Only that, not what:
-// the reader lists the folder again.
+// Tells that something in a folder changed (inotify): created, written, renamed or removed entries. Only that, not
+// what: the reader lists the folder again.
 #pragma once
 
 #include <boost/asio/posix/stream_descriptor.hpp>

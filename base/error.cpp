@@ -7,25 +7,35 @@ namespace keelson {
 
 std::string_view to_string(Errc code) {
   switch (code) {
-    case Errc::invalid_argument: return "invalid argument";
-    case Errc::not_found: return "not found";
-    case Errc::already_exists: return "already exists";
-    case Errc::failed_precondition: return "failed precondition";
-    case Errc::permission_denied: return "permission denied";
-    case Errc::resource_exhausted: return "resource exhausted";
-    case Errc::unavailable: return "unavailable";
-    case Errc::deadline_exceeded: return "deadline exceeded";
-    case Errc::unimplemented: return "unimplemented";
-    case Errc::cancelled: return "cancelled";
-    case Errc::io: return "i/o error";
-    case Errc::internal: return "internal error";
+    case Errc::invalid_argument:
+      return "invalid argument";
+    case Errc::not_found:
+      return "not found";
+    case Errc::already_exists:
+      return "already exists";
+    case Errc::failed_precondition:
+      return "failed precondition";
+    case Errc::permission_denied:
+      return "permission denied";
+    case Errc::resource_exhausted:
+      return "resource exhausted";
+    case Errc::unavailable:
+      return "unavailable";
+    case Errc::deadline_exceeded:
+      return "deadline exceeded";
+    case Errc::unimplemented:
+      return "unimplemented";
+    case Errc::cancelled:
+      return "cancelled";
+    case Errc::io:
+      return "i/o error";
+    case Errc::internal:
+      return "internal error";
   }
   return "unknown";
 }
 
-Error Error::context(std::string_view what) const {
-  return Error{code, std::string(what) + ": " + message, reason};
-}
+Error Error::context(std::string_view what) const { return Error{code, std::string(what) + ": " + message, reason}; }
 
 Error Error::with_reason(std::string_view r) const { return Error{code, message, std::string(r)}; }
 
@@ -40,25 +50,35 @@ Errc errc_of(int err) {
     case EINVAL:
     case ENAMETOOLONG:
     case ENOTDIR:
-    case EISDIR: return Errc::invalid_argument;
-    case ENOENT: return Errc::not_found;
-    case EEXIST: return Errc::already_exists;
+    case EISDIR:
+      return Errc::invalid_argument;
+    case ENOENT:
+      return Errc::not_found;
+    case EEXIST:
+      return Errc::already_exists;
     case EPERM:
-    case EACCES: return Errc::permission_denied;
+    case EACCES:
+      return Errc::permission_denied;
     case ENOSPC:
     case EDQUOT:
     case EMFILE:
     case ENFILE:
-    case ENOMEM: return Errc::resource_exhausted;
+    case ENOMEM:
+      return Errc::resource_exhausted;
     case EAGAIN:
     case ECONNREFUSED:
     case ECONNRESET:
-    case EPIPE: return Errc::unavailable;
-    case ETIMEDOUT: return Errc::deadline_exceeded;
+    case EPIPE:
+      return Errc::unavailable;
+    case ETIMEDOUT:
+      return Errc::deadline_exceeded;
     case ENOSYS:
-    case EOPNOTSUPP: return Errc::unimplemented;
-    case ECANCELED: return Errc::cancelled;
-    default: return Errc::io;
+    case EOPNOTSUPP:
+      return Errc::unimplemented;
+    case ECANCELED:
+      return Errc::cancelled;
+    default:
+      return Errc::io;
   }
 }
 

@@ -37,7 +37,8 @@ Result<void> sync_dir(const fs::path& dir) {
 std::string temp_name(const fs::path& path) {
   static std::atomic<unsigned> counter{0};
   return (path.parent_path() / ("." + path.filename().string() + ".tmp-" + std::to_string(::getpid()) + "-" +
-                                std::to_string(counter.fetch_add(1)))).string();
+                                std::to_string(counter.fetch_add(1))))
+      .string();
 }
 
 Result<void> fill_temp(int fd, std::string_view data, mode_t mode, Durability durability, const fs::path& path) {
@@ -64,7 +65,8 @@ Result<void> remove_entry(int dirfd, const char* name, std::uint64_t mount, cons
   TRY(const std::uint64_t on, mount_id(child.get(), path));
   if (on != mount) return make_error(Errc::failed_precondition, path.string() + " is a mount point, not removed");
   CHECK_OK(remove_children(child.get(), mount, path));
-  if (::unlinkat(dirfd, name, AT_REMOVEDIR) != 0 && errno != ENOENT) return errno_error(errno, "rmdir " + path.string());
+  if (::unlinkat(dirfd, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
+    return errno_error(errno, "rmdir " + path.string());
   return {};
 }
 
@@ -135,8 +137,8 @@ Result<UniqueFd> lock_file(const fs::path& path) {
   const int error = errno;
   if (error != EACCES && error != EAGAIN) return errno_error(error, "lock " + path.string());
   const bool named = ::fcntl(fd.get(), F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-  return make_error(Errc::already_exists,
-                    path.string() + " is held by " + (named ? "process " + std::to_string(lock.l_pid) : "another process"));
+  return make_error(Errc::already_exists, path.string() + " is held by " +
+                                              (named ? "process " + std::to_string(lock.l_pid) : "another process"));
 }
 
 Result<void> make_dirs(const fs::path& path, mode_t mode) {

@@ -38,13 +38,14 @@ Result<void> remove_file(const std::filesystem::path& path);
 Result<std::uint64_t> mount_id(int fd, const std::filesystem::path& path);
 
 // Removes the tree at `path` without ever crossing into another mount (a bind mount of the same filesystem included): a
-// mount at or below `path` is an error (failed_precondition, naming the mount point) and stays untouched. A missing tree
-// is success. `path` must not end in a slash.
+// mount at or below `path` is an error (failed_precondition, naming the mount point) and stays untouched. A missing
+// tree is success. `path` must not end in a slash.
 Result<void> remove_tree(const std::filesystem::path& path);
 
-// Makes the file if need be and locks it for this process until the descriptor is closed or the process ends, however it
-// ends; a child that was just forked does not hold it (fcntl(2), F_SETLK). Errc::already_exists, naming the process that
-// holds it, when another has it. The file must not be opened anywhere else: closing it there would give the lock up.
+// Makes the file if need be and locks it for this process until the descriptor is closed or the process ends, however
+// it ends; a child that was just forked does not hold it (fcntl(2), F_SETLK). Errc::already_exists, naming the process
+// that holds it, when another has it. The file must not be opened anywhere else: closing it there would give the lock
+// up.
 Result<UniqueFd> lock_file(const std::filesystem::path& path);
 
 // The names in the folder, sorted bytewise; "." and ".." left out.

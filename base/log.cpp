@@ -13,8 +13,8 @@ namespace keelson {
 namespace {
 
 struct State {
-  std::shared_ptr<spdlog::logger> logger = std::make_shared<spdlog::logger>(
-      "keelson", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  std::shared_ptr<spdlog::logger> logger =
+      std::make_shared<spdlog::logger>("keelson", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   LogFormat format = LogFormat::text;
   std::function<void()> before_line;
   std::thread::id before_line_thread;
@@ -32,9 +32,7 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
   return kLevels.at(static_cast<std::size_t>(level));
 }
 
-bool needs_quotes(std::string_view v) {
-  return v.empty() || v.find_first_of(" \"=\n\t\\") != std::string_view::npos;
-}
+bool needs_quotes(std::string_view v) { return v.empty() || v.find_first_of(" \"=\n\t\\") != std::string_view::npos; }
 
 std::string quote(const std::string& v) {
   return nlohmann::json(v).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -87,9 +85,15 @@ void init_logging(LogLevel level, LogFormat format) {
   auto& s = state();
   s.format = format;
   switch (format) {
-    case LogFormat::text: s.logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %L %v"); break;
-    case LogFormat::json: s.logger->set_pattern("{\"ts\":\"%Y-%m-%dT%H:%M:%S.%f%z\",%v"); break;
-    case LogFormat::journal: s.logger->set_pattern("%v"); break;
+    case LogFormat::text:
+      s.logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %L %v");
+      break;
+    case LogFormat::json:
+      s.logger->set_pattern("{\"ts\":\"%Y-%m-%dT%H:%M:%S.%f%z\",%v");
+      break;
+    case LogFormat::journal:
+      s.logger->set_pattern("%v");
+      break;
   }
   s.logger->set_level(to_spdlog(level));
   s.logger->flush_on(spdlog::level::trace);
@@ -107,9 +111,15 @@ void log(LogLevel level, std::string_view message, LogFields fields) {
   if (!s.logger->should_log(to_spdlog(level))) return;
   if (s.before_line && s.before_line_thread == std::this_thread::get_id()) s.before_line();
   switch (s.format) {
-    case LogFormat::text: s.logger->log(to_spdlog(level), as_text(message, fields)); break;
-    case LogFormat::json: s.logger->log(to_spdlog(level), as_json(level, message, fields)); break;
-    case LogFormat::journal: s.logger->log(to_spdlog(level), as_journal(level, message, fields)); break;
+    case LogFormat::text:
+      s.logger->log(to_spdlog(level), as_text(message, fields));
+      break;
+    case LogFormat::json:
+      s.logger->log(to_spdlog(level), as_json(level, message, fields));
+      break;
+    case LogFormat::journal:
+      s.logger->log(to_spdlog(level), as_journal(level, message, fields));
+      break;
   }
 }
 

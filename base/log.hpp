@@ -20,8 +20,8 @@ struct LogField {
   LogField(std::string_view k, bool v) : key(k), value(v ? "true" : "false"), quoted(false) {}
   LogField(std::string_view k, const Error& e) : key(k), value(e.message) {}
   template <class T>
-    requires std::is_arithmetic_v<T>
-  LogField(std::string_view k, T v) : key(k), value(std::to_string(v)), quoted(false) {}
+  requires std::is_arithmetic_v<T> LogField(std::string_view k, T v)
+      : key(k), value(std::to_string(v)), quoted(false) {}
   std::string_view key;
   std::string value;
   bool quoted = true;

@@ -18,7 +18,8 @@ Awaitable<bool> Notifier::wait_until(std::optional<SteadyTime> deadline) {
     timer_.expires_at(deadline.value_or(SteadyTime::max()));
     co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
     const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) throw boost::system::system_error(asio::error::operation_aborted);
+    if (state.cancelled() != asio::cancellation_type::none)
+      throw boost::system::system_error(asio::error::operation_aborted);
   }
   const bool notified = pending_;
   pending_ = false;

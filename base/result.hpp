@@ -35,9 +35,9 @@ Result<T> with_context(Result<T> result, std::string_view what) {
   auto tmp = (expr);                           \
   if (!tmp) keyword std::move(tmp).error();    \
   decl = std::move(*tmp)
-#define KEELSON_CHECK_(keyword, expr)                              \
-  do {                                                             \
-    auto keelson_check_ = (expr);                                  \
+#define KEELSON_CHECK_(keyword, expr)                               \
+  do {                                                              \
+    auto keelson_check_ = (expr);                                   \
     if (!keelson_check_) keyword std::move(keelson_check_).error(); \
   } while (false)
 

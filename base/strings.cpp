@@ -141,8 +141,9 @@ bool base64_decode(std::string_view text, std::string& out) {
   }
   if (packed.size() % 4 != 0) return false;
   std::string bytes(packed.size() / 4 * 3, '\0');
-  const int n = ::EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                  reinterpret_cast<const unsigned char*>(packed.data()), static_cast<int>(packed.size()));
+  const int n =
+      ::EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                        reinterpret_cast<const unsigned char*>(packed.data()), static_cast<int>(packed.size()));
   if (n < 0) return false;
   std::size_t padding = 0;
   while (padding < 2 && padding < packed.size() && packed[packed.size() - 1 - padding] == '=') ++padding;

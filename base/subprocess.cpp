@@ -118,8 +118,14 @@ Result<Child> start(const Command& command) {
 // once, while completions of its reads and timers are still on their way.
 struct Run {
   Run(const Executor& executor, Child child, Command c)
-      : command(std::move(c)), pid(child.pid), pidfd(executor, child.pidfd.release()), in(executor, child.in.release()),
-        out(executor, child.out.release()), err(executor, child.err.release()), timer(executor), io(executor) {}
+      : command(std::move(c)),
+        pid(child.pid),
+        pidfd(executor, child.pidfd.release()),
+        in(executor, child.in.release()),
+        out(executor, child.out.release()),
+        err(executor, child.err.release()),
+        timer(executor),
+        io(executor) {}
   Command command;
   CommandResult result;
   pid_t pid;
@@ -190,8 +196,9 @@ void arm_grace(const std::shared_ptr<Run>& run, Milliseconds grace) {
 }  // namespace
 
 std::string CommandResult::describe() const {
-  std::string what = timed_out ? "timed out" : signal ? "killed by signal " + std::to_string(signal)
-                                                      : "exit code " + std::to_string(exit_code);
+  std::string what = timed_out ? "timed out"
+                     : signal  ? "killed by signal " + std::to_string(signal)
+                               : "exit code " + std::to_string(exit_code);
   std::string tail = err.empty() ? out : err;
   while (!tail.empty() && (tail.back() == '\n' || tail.back() == ' ')) tail.pop_back();
   if (tail.size() > 1024) tail.erase(0, tail.size() - 1024);

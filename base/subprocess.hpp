@@ -11,11 +11,11 @@
 namespace keelson {
 
 struct Command {
-  std::vector<std::string> argv;                        // argv[0] is a path, or a name looked up in PATH
-  std::optional<std::vector<std::string>> env;          // "K=V" each; none: our own environment
-  std::string stdin_data;                               // written to the program's stdin, then closed
-  std::optional<Milliseconds> timeout;                  // none: no limit
-  std::size_t max_output = 1u << 20;                    // of stdout and of stderr each; more is read and dropped
+  std::vector<std::string> argv;                // argv[0] is a path, or a name looked up in PATH
+  std::optional<std::vector<std::string>> env;  // "K=V" each; none: our own environment
+  std::string stdin_data;                       // written to the program's stdin, then closed
+  std::optional<Milliseconds> timeout;          // none: no limit
+  std::size_t max_output = 1u << 20;            // of stdout and of stderr each; more is read and dropped
 };
 
 struct CommandResult {

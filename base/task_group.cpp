@@ -33,8 +33,7 @@ struct TaskGroup::State {
   Notifier changed;
 };
 
-TaskGroup::TaskGroup(Executor executor)
-    : executor_(std::move(executor)), state_(std::make_shared<State>(executor_)) {}
+TaskGroup::TaskGroup(Executor executor) : executor_(std::move(executor)), state_(std::make_shared<State>(executor_)) {}
 
 TaskGroup::~TaskGroup() { cancel(); }
 

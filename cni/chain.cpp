@@ -167,8 +167,8 @@ Awaitable<CniResult<std::string>> Chain::invoke(Call call) {
     log_debug("plugin said", {{"plugin", call.type}, {"command", call.command}, {"stderr", trim(ran->err)}});
   }
   if (!ran->ok()) {
-    const std::string how = ran->signal ? "killed by signal " + std::to_string(ran->signal)
-                                        : "exit code " + std::to_string(ran->exit_code);
+    const std::string how =
+        ran->signal ? "killed by signal " + std::to_string(ran->signal) : "exit code " + std::to_string(ran->exit_code);
     const CniError error = parse_plugin_failure(ran->out, ran->err, how);
     co_return error.context("plugin \"" + call.type + "\" " + std::string(call.command));
   }
@@ -285,8 +285,14 @@ Awaitable<CniResult<void>> Chain::gc(const NetworkConfig& network, std::vector<A
   CniError failed(code::kUnknown, "");
   for (const auto& plugin : network.plugins) {
     CO_TRY(std::string input, gc_input(network, plugin, valid));
-    Call call{.command = "GC", .type = plugin.type, .stdin_data = std::move(input), .container_id = {}, .netns = {},
-              .ifname = {}, .args = {}, .deadline = deadline};
+    Call call{.command = "GC",
+              .type = plugin.type,
+              .stdin_data = std::move(input),
+              .container_id = {},
+              .netns = {},
+              .ifname = {},
+              .args = {},
+              .deadline = deadline};
     auto out = co_await invoke(std::move(call));
     if (out) continue;
     failed.code = failed.msg.empty() ? out.error().code : failed.code;
@@ -301,8 +307,14 @@ Awaitable<CniResult<void>> Chain::status(const NetworkConfig& network) {
   const SteadyTime deadline = std::chrono::steady_clock::now() + timing_.status_budget;
   for (const auto& plugin : network.plugins) {
     CO_TRY(Json input, plugin_input(network, plugin));
-    Call call{.command = "STATUS", .type = plugin.type, .stdin_data = dump(input), .container_id = {}, .netns = {},
-              .ifname = {}, .args = {}, .deadline = deadline};
+    Call call{.command = "STATUS",
+              .type = plugin.type,
+              .stdin_data = dump(input),
+              .container_id = {},
+              .netns = {},
+              .ifname = {},
+              .args = {},
+              .deadline = deadline};
     auto out = co_await invoke(std::move(call));
     if (!out) co_return out.error();
   }
@@ -312,8 +324,13 @@ Awaitable<CniResult<void>> Chain::status(const NetworkConfig& network) {
 Awaitable<CniResult<std::vector<std::string>>> Chain::version(std::string type) {
   const Json input = {{"cniVersion", kCurrentVersion}};
   // Plugins built on old libraries want the other variables even for VERSION.
-  Call call{.command = "VERSION", .type = std::move(type), .stdin_data = dump(input), .container_id = "dummy",
-            .netns = "dummy", .ifname = "dummy", .args = {},
+  Call call{.command = "VERSION",
+            .type = std::move(type),
+            .stdin_data = dump(input),
+            .container_id = "dummy",
+            .netns = "dummy",
+            .ifname = "dummy",
+            .args = {},
             .deadline = std::chrono::steady_clock::now() + timing_.status_budget};
   auto out = co_await invoke(std::move(call));
   if (out) co_return parse_version_info(*out);

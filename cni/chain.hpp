@@ -27,7 +27,7 @@ Result<Args> parse_args(std::string_view text);
 
 struct Attachment {
   std::string container_id;
-  std::string netns;   // may be empty for DEL
+  std::string netns;  // may be empty for DEL
   std::string ifname;
   Args args;                   // CNI_ARGS
   std::string runtime_config;  // JSON object {capability: value}; empty: none

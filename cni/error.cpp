@@ -1,17 +1,21 @@
 #include "cni/error.hpp"
 
-#include "cni/json_util.hpp"
 #include "base/strings.hpp"
+#include "cni/json_util.hpp"
 
 namespace keelson::cni {
 namespace {
 
 unsigned code_for(Errc errc) {
   switch (errc) {
-    case Errc::unavailable: return code::kTryAgainLater;
-    case Errc::io: return code::kIo;
-    case Errc::invalid_argument: return code::kInvalidConfig;
-    default: return code::kInternal;
+    case Errc::unavailable:
+      return code::kTryAgainLater;
+    case Errc::io:
+      return code::kIo;
+    case Errc::invalid_argument:
+      return code::kInvalidConfig;
+    default:
+      return code::kInternal;
   }
 }
 

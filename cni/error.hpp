@@ -12,11 +12,11 @@
 namespace keelson::cni {
 
 namespace code {
-inline constexpr unsigned kUnknown = 0;               // a plugin failed without an error object
-inline constexpr unsigned kIncompatibleVersion = 1;   // the plugin does not speak the cniVersion given
+inline constexpr unsigned kUnknown = 0;              // a plugin failed without an error object
+inline constexpr unsigned kIncompatibleVersion = 1;  // the plugin does not speak the cniVersion given
 inline constexpr unsigned kUnsupportedField = 2;
-inline constexpr unsigned kContainerUnknown = 3;      // no such container; nothing to clean up
-inline constexpr unsigned kInvalidEnvironment = 4;    // a CNI_* variable is missing or malformed
+inline constexpr unsigned kContainerUnknown = 3;    // no such container; nothing to clean up
+inline constexpr unsigned kInvalidEnvironment = 4;  // a CNI_* variable is missing or malformed
 inline constexpr unsigned kIo = 5;
 inline constexpr unsigned kDecode = 6;
 inline constexpr unsigned kInvalidConfig = 7;

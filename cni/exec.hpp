@@ -24,9 +24,9 @@ class PluginExec {
 };
 
 struct ExecOptions {
-  unsigned max_parallel = 8;            // plugin processes at a time; more wait in order
-  unsigned busy_retries = 5;            // after the first try, while exec says "text file busy"
-  Milliseconds busy_pause{1000};        // libcni pkg/invoke/raw_exec.go
+  unsigned max_parallel = 8;      // plugin processes at a time; more wait in order
+  unsigned busy_retries = 5;      // after the first try, while exec says "text file busy"
+  Milliseconds busy_pause{1000};  // libcni pkg/invoke/raw_exec.go
 };
 
 // Real processes, by base/subprocess.

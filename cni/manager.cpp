@@ -51,8 +51,7 @@ Result<void> apply_lookup(const RuntimeConfigLookup& lookup, const std::string& 
 
 }  // namespace
 
-bool decide_reconcile(const RecordSummary& record, bool live, bool netns_exists, std::int64_t now,
-                      Seconds orphan_age) {
+bool decide_reconcile(const RecordSummary& record, bool live, bool netns_exists, std::int64_t now, Seconds orphan_age) {
   if (record.state != AttachmentState::added) return true;
   if (live) return false;
   return !netns_exists || now - record.created >= orphan_age.count();
@@ -293,8 +292,8 @@ Awaitable<CniResult<void>> Manager::delete_recorded(AttachmentId id, std::string
   auto read = co_await read_record(id);
   if (!read) co_return CniError(read.error());
   if (!*read) {
-    Attachment attachment{.container_id = id.container_id, .netns = netns, .ifname = id.ifname, .args = {},
-                          .runtime_config = {}};
+    Attachment attachment{
+        .container_id = id.container_id, .netns = netns, .ifname = id.ifname, .args = {}, .runtime_config = {}};
     co_return co_await delete_unknown(std::move(attachment));
   }
   AttachmentRecord record = std::move(**read);

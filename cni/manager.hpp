@@ -34,8 +34,8 @@ struct ManagerOptions {
   std::vector<std::filesystem::path> bin_dirs = {"/opt/cni/bin"};
   ChainTiming timing;
   Durability durability = Durability::durable;  // of the attachment files
-  Seconds orphan_age{600};   // an added attachment of no known sandbox is deleted at this age even if its netns exists
-  Seconds status_ttl{30};    // how long a plugin's good STATUS is believed; a bad one is asked again each time
+  Seconds orphan_age{600};  // an added attachment of no known sandbox is deleted at this age even if its netns exists
+  Seconds status_ttl{30};   // how long a plugin's good STATUS is believed; a bad one is asked again each time
   std::function<bool(const std::string&)> netns_exists;  // default: the path is a network namespace (nsfs)
   const Clock* clock = &system_clock();
 };
@@ -46,8 +46,8 @@ using RuntimeConfigLookup = std::function<std::optional<RuntimeConfig>(const std
 
 struct NetworkStatus {
   bool ready = false;
-  std::string network;  // name of the default network; empty when there is none
-  std::string message;  // why it is not ready; empty when it is
+  std::string network;                  // name of the default network; empty when there is none
+  std::string message;                  // why it is not ready; empty when it is
   std::vector<ConfigProblem> problems;  // conf files that could not be used, also when ready
 };
 
@@ -142,8 +142,8 @@ class Manager {
   std::map<AttachmentId, RecordSummary> records_;
   std::deque<AttachmentId> deleted_;  // the latest DELs, so that the runtime's second one of a pod costs nothing
   std::map<std::string, std::weak_ptr<SharedLock>> containers_;
-  SharedLock gate_;  // shared: ADD, DEL, CHECK; exclusive: GC
-  bool collected_ = false;                 // GC was sent once
+  SharedLock gate_;         // shared: ADD, DEL, CHECK; exclusive: GC
+  bool collected_ = false;  // GC was sent once
   std::optional<SteadyTime> status_good_until_;
   std::function<void()> changed_;
   std::set<std::shared_ptr<Operation>> operations_;

@@ -30,10 +30,10 @@ struct Manager::Operation {
   Attachment attachment;
   bool is_add;
   bool abandoned = false;
-  NetworkConfig network;    // the default network when the ADD began
-  AttachmentRecord record;  // what the store has
-  std::optional<AddOutcome> outcome;           // the chain's; nothing: it was killed
-  std::optional<CniResult<AddResult>> added;         // nothing: the operation was cut short by stop()
+  NetworkConfig network;                      // the default network when the ADD began
+  AttachmentRecord record;                    // what the store has
+  std::optional<AddOutcome> outcome;          // the chain's; nothing: it was killed
+  std::optional<CniResult<AddResult>> added;  // nothing: the operation was cut short by stop()
   std::optional<CniResult<void>> deleted;
   Notifier done;    // operation -> the one caller
   TaskGroup inner;  // the ADD's chain

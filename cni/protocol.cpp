@@ -9,8 +9,9 @@ Result<int> check_version(const Json& object) {
   TRY(auto version, get_int(object, "version"));
   if (version == kProtocolVersion) return kProtocolVersion;
   return make_error(Errc::invalid_argument, "shim protocol version " +
-                                                (version ? std::to_string(*version) : "missing") + ", this side speaks " +
-                                                std::to_string(kProtocolVersion) + ": keelson and keelson-cni are of different releases");
+                                                (version ? std::to_string(*version) : "missing") +
+                                                ", this side speaks " + std::to_string(kProtocolVersion) +
+                                                ": keelson and keelson-cni are of different releases");
 }
 
 }  // namespace

@@ -27,8 +27,8 @@ struct IpConfig {
 };
 
 struct Route {
-  std::string dst;  // CIDR
-  std::string gw;   // empty: none
+  std::string dst;                                         // CIDR
+  std::string gw;                                          // empty: none
   std::optional<int> mtu, advmss, priority, table, scope;  // 1.1.0
 };
 

@@ -56,9 +56,8 @@ std::string render_runtime_config(const RuntimeConfig& config) {
   if (config.bandwidth) out["bandwidth"] = render_bandwidth(*config.bandwidth);
   if (!config.ip_ranges.empty()) out["ipRanges"] = render_ranges(config.ip_ranges);
   if (config.dns) {
-    out["dns"] = {{"servers", config.dns->nameservers},
-                  {"searches", config.dns->search},
-                  {"options", config.dns->options}};
+    out["dns"] = {
+        {"servers", config.dns->nameservers}, {"searches", config.dns->search}, {"options", config.dns->options}};
   }
   if (!config.ips.empty()) out["ips"] = config.ips;
   if (!config.mac.empty()) out["mac"] = config.mac;

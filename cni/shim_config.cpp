@@ -9,8 +9,16 @@ namespace keelson::cni {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kCapabilities[] = {"portMappings", "bandwidth", "ipRanges",       "dns",      "ips",
-                                         "mac",          "deviceID",  "infinibandGUID", "aliases",  "cgroupPath",
+constexpr const char* kCapabilities[] = {"portMappings",
+                                         "bandwidth",
+                                         "ipRanges",
+                                         "dns",
+                                         "ips",
+                                         "mac",
+                                         "deviceID",
+                                         "infinibandGUID",
+                                         "aliases",
+                                         "cgroupPath",
                                          "io.kubernetes.cri.pod-annotations"};
 
 Result<std::vector<fs::path>> parse_paths(const Json& object, const char* key) {
@@ -69,10 +77,14 @@ Result<ShimOptions> parse_shim_options(std::string_view plugin_json) {
 
 std::string_view to_string(RuntimeCni value) {
   switch (value) {
-    case RuntimeCni::shim: return "shim";
-    case RuntimeCni::other: return "other";
-    case RuntimeCni::no_config: return "no-config";
-    case RuntimeCni::unknown: break;
+    case RuntimeCni::shim:
+      return "shim";
+    case RuntimeCni::other:
+      return "other";
+    case RuntimeCni::no_config:
+      return "no-config";
+    case RuntimeCni::unknown:
+      break;
   }
   return "unknown";
 }

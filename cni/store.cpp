@@ -185,8 +185,8 @@ Result<std::optional<AttachmentRecord>> AttachmentStore::get(const AttachmentId&
   }
   auto record = parse_record(*text);
   if (record && record->id() == id) return std::optional<AttachmentRecord>(std::move(*record));
-  set_aside(path, record ? make_error(Errc::invalid_argument, "it holds the record of another attachment")
-                         : record.error());
+  set_aside(path,
+            record ? make_error(Errc::invalid_argument, "it holds the record of another attachment") : record.error());
   return std::optional<AttachmentRecord>();
 }
 

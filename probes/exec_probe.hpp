@@ -19,10 +19,11 @@ struct ExecResult {
   std::string output;  // stdout, then stderr
 };
 
-// Runs `argv` in a container through CRI ExecSync. An Error with Errc::deadline_exceeded means that the command outlived
-// `timeout`; any other Error that the runtime could not run it. Must answer soon after `timeout` at the latest.
+// Runs `argv` in a container through CRI ExecSync. An Error with Errc::deadline_exceeded means that the command
+// outlived `timeout`; any other Error that the runtime could not run it. Must answer soon after `timeout` at the
+// latest.
 using ExecCallback = std::function<Awaitable<Result<ExecResult>>(std::string container_id,
-                                                                std::vector<std::string> argv, Nanoseconds timeout)>;
+                                                                 std::vector<std::string> argv, Nanoseconds timeout)>;
 
 // `command` with $(NAME) replaced where `env` gives NAME a literal value; $$ is a literal $; other references stay.
 // Follows kubecontainer.ExpandContainerCommandOnlyStatic.

@@ -129,11 +129,16 @@ std::string describe_failure(const grpc::Status& status, const GrpcTarget& targe
 
 std::string status_name(health::HealthCheckResponse::ServingStatus status) {
   switch (status) {
-    case health::HealthCheckResponse::SERVING: return "SERVING";
-    case health::HealthCheckResponse::NOT_SERVING: return "NOT_SERVING";
-    case health::HealthCheckResponse::SERVICE_UNKNOWN: return "SERVICE_UNKNOWN";
-    case health::HealthCheckResponse::UNKNOWN: return "UNKNOWN";
-    default: return std::to_string(static_cast<int>(status));
+    case health::HealthCheckResponse::SERVING:
+      return "SERVING";
+    case health::HealthCheckResponse::NOT_SERVING:
+      return "NOT_SERVING";
+    case health::HealthCheckResponse::SERVICE_UNKNOWN:
+      return "SERVICE_UNKNOWN";
+    case health::HealthCheckResponse::UNKNOWN:
+      return "UNKNOWN";
+    default:
+      return std::to_string(static_cast<int>(status));
   }
 }
 

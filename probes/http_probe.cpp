@@ -232,9 +232,10 @@ Awaitable<Result<HttpResponse>> http_get(std::shared_ptr<const HttpTarget> targe
     Error error = result.error();
     if (deadline.expired()) {
       const bool in_body = error.code == Errc::io;
-      error = make_error(in_body ? Errc::io : Errc::deadline_exceeded,
-                         in_body ? "context deadline exceeded (Client.Timeout or context cancellation while reading body)"
-                                 : "context deadline exceeded (Client.Timeout exceeded while awaiting headers)");
+      error =
+          make_error(in_body ? Errc::io : Errc::deadline_exceeded,
+                     in_body ? "context deadline exceeded (Client.Timeout or context cancellation while reading body)"
+                             : "context deadline exceeded (Client.Timeout exceeded while awaiting headers)");
     }
     co_return error.code == Errc::io ? error : error.context(fmt::format("Get \"{}\"", to_string(target->url)));
   }

@@ -56,7 +56,7 @@ class ProbeManager::Impl {
   SystemTime born_;
   std::minstd_rand random_{std::random_device{}()};
   std::unordered_map<std::string, std::unique_ptr<PodEntry>> pods_;
-  Queue queue_;                          // schedule() -> run(): probes by the time they are due
+  Queue queue_;                           // schedule() -> run(): probes by the time they are due
   SteadyTime armed_ = SteadyTime::min();  // until when run() sleeps
   std::size_t in_flight_ = 0;
   bool stopped_ = false;
@@ -231,8 +231,7 @@ void ProbeManager::Impl::finish(Worker& worker, std::uint32_t epoch, Outcome out
   }
   if (outcome.kind == OutcomeKind::failure) worker.output = outcome.text;
   schedule(worker);
-  if (step.changed && worker.threshold.type() == ProbeType::startup &&
-      worker.threshold.verdict() == Verdict::success) {
+  if (step.changed && worker.threshold.type() == ProbeType::startup && worker.threshold.verdict() == Verdict::success) {
     open_gate(*worker.container, now);
     schedule(*worker.container);
   }

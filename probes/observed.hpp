@@ -17,7 +17,8 @@ struct ObservedContainer {
   std::string id;  // of the newest instance; empty: never created
   bool running = false;
   SystemTime started_at{};  // of that instance; read only while running
-  // For an instance that runs since before the agent: what the pod's status said of it. Kept until the first new result.
+  // For an instance that runs since before the agent: what the pod's status said of it. Kept until the first new
+  // result.
   std::optional<bool> was_started;
   std::optional<bool> was_ready;
 };

@@ -8,18 +8,24 @@ namespace {
 
 const std::optional<kube::Probe>& probe_of(const kube::Container& container, ProbeType type) {
   switch (type) {
-    case ProbeType::liveness: return container.liveness_probe;
-    case ProbeType::readiness: return container.readiness_probe;
-    case ProbeType::startup: break;
+    case ProbeType::liveness:
+      return container.liveness_probe;
+    case ProbeType::readiness:
+      return container.readiness_probe;
+    case ProbeType::startup:
+      break;
   }
   return container.startup_probe;
 }
 
 Verdict initial_verdict(ProbeType type) {
   switch (type) {
-    case ProbeType::liveness: return Verdict::success;
-    case ProbeType::readiness: return Verdict::failure;
-    case ProbeType::startup: break;
+    case ProbeType::liveness:
+      return Verdict::success;
+    case ProbeType::readiness:
+      return Verdict::failure;
+    case ProbeType::startup:
+      break;
   }
   return Verdict::unknown;
 }
@@ -161,7 +167,8 @@ void end_decisions(ContainerEntry& container, SteadyTime now) {
   }
   Worker* liveness = container.worker(ProbeType::liveness);
   if (!liveness) return;
-  const bool ended = liveness->threshold.due() == SteadyTime::max() && liveness->threshold.verdict() == Verdict::success;
+  const bool ended =
+      liveness->threshold.due() == SteadyTime::max() && liveness->threshold.verdict() == Verdict::success;
   if (!ended) halt(*liveness, Verdict::success);
 }
 

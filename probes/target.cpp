@@ -74,7 +74,8 @@ bool needs_pod_ip(const kube::Probe& probe) {
 }
 
 Awaitable<Outcome> attempt(Target target, const ExecCallback& exec, std::string container_id, Nanoseconds timeout) {
-  if (auto* http = std::get_if<std::shared_ptr<const HttpTarget>>(&target)) return http_probe(std::move(*http), timeout);
+  if (auto* http = std::get_if<std::shared_ptr<const HttpTarget>>(&target))
+    return http_probe(std::move(*http), timeout);
   if (auto* tcp = std::get_if<std::shared_ptr<const TcpTarget>>(&target)) return tcp_probe(std::move(*tcp), timeout);
   if (auto* rpc = std::get_if<std::shared_ptr<const GrpcTarget>>(&target)) return grpc_probe(std::move(*rpc), timeout);
   auto argv = std::get<std::shared_ptr<const ExecTarget>>(target)->argv;

@@ -33,18 +33,24 @@ SteadyTime plus(SteadyTime at, Nanoseconds by) { return at + std::chrono::durati
 
 std::string_view title(ProbeType type) {
   switch (type) {
-    case ProbeType::liveness: return "Liveness";
-    case ProbeType::readiness: return "Readiness";
-    case ProbeType::startup: return "Startup";
+    case ProbeType::liveness:
+      return "Liveness";
+    case ProbeType::readiness:
+      return "Readiness";
+    case ProbeType::startup:
+      return "Startup";
   }
   return "";
 }
 
 std::string_view to_string(Verdict verdict) {
   switch (verdict) {
-    case Verdict::success: return "success";
-    case Verdict::failure: return "failure";
-    case Verdict::unknown: break;
+    case Verdict::success:
+      return "success";
+    case Verdict::failure:
+      return "failure";
+    case Verdict::unknown:
+      break;
   }
   return "unknown";
 }

@@ -36,13 +36,14 @@ struct Timing {
 // One container instance's probe. Regular runs are one period apart; a result counts when `*_threshold` equal ones came
 // in a row; after a liveness failure or any startup verdict the probe holds until begin() for the next instance.
 //
-// Early looks: upstream's first probe comes up to a period after the container has started, so a container that needs 0.3 s
-// is often seen ready only after 10 s. Here readiness and startup probes look at once, and after early_step, twice
-// that, and so on within the first period. An early look can only succeed: its failures are not counted, so that the
-// budget failureThreshold * periodSeconds stays what the API promises, and those of the first second are not shown.
+// Early looks: upstream's first probe comes up to a period after the container has started, so a container that needs
+// 0.3 s is often seen ready only after 10 s. Here readiness and startup probes look at once, and after early_step,
+// twice that, and so on within the first period. An early look can only succeed: its failures are not counted, so that
+// the budget failureThreshold * periodSeconds stays what the API promises, and those of the first second are not shown.
 //
-// Grid: while all is well, the runs of cheap kinds fall on multiples of timing.grid, at most 1/20 of the period, so that
-// one wake-up serves many pods' probes: on an idle node the wake-ups, with cold caches, are most of what probes cost.
+// Grid: while all is well, the runs of cheap kinds fall on multiples of timing.grid, at most 1/20 of the period, so
+// that one wake-up serves many pods' probes: on an idle node the wake-ups, with cold caches, are most of what probes
+// cost.
 class Threshold {
  public:
   explicit Threshold(ProbeType type) : type_(type) {}

@@ -22,8 +22,8 @@ struct Url {
 // `path` as the request line takes it: no fragment, a leading slash, octets that may not stand there percent-encoded.
 [[nodiscard]] std::string request_target(std::string_view path);
 
-// The URL that `reference` (a Location header) names, seen from `base`. Error: another scheme than http and https, or no
-// usable host and port.
+// The URL that `reference` (a Location header) names, seen from `base`. Error: another scheme than http and https, or
+// no usable host and port.
 [[nodiscard]] Result<Url> resolve_reference(const Url& base, std::string_view reference);
 
 }  // namespace keelson::probes

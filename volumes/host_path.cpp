@@ -37,12 +37,18 @@ Result<FileType> file_type(const std::string& path) {
     return errno_error(errno, "stat " + path);
   }
   switch (st.st_mode & S_IFMT) {
-    case S_IFDIR: return FileType::directory;
-    case S_IFREG: return FileType::file;
-    case S_IFSOCK: return FileType::socket;
-    case S_IFCHR: return FileType::char_device;
-    case S_IFBLK: return FileType::block_device;
-    default: return FileType::other;
+    case S_IFDIR:
+      return FileType::directory;
+    case S_IFREG:
+      return FileType::file;
+    case S_IFSOCK:
+      return FileType::socket;
+    case S_IFCHR:
+      return FileType::char_device;
+    case S_IFBLK:
+      return FileType::block_device;
+    default:
+      return FileType::other;
   }
 }
 

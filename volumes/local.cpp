@@ -99,8 +99,8 @@ class LocalKind final : public VolumeKind {
 Result<void> set_up_local(Mounter& mounter, const LocalMount& mount) {
   CHECK_OK(check_source(mount.source));
   TRY(const auto entries, mounter.mounts());
-  const bool bound = std::any_of(entries.begin(), entries.end(),
-                                 [&](const MountEntry& e) { return e.mount_point == mount.target; });
+  const bool bound =
+      std::any_of(entries.begin(), entries.end(), [&](const MountEntry& e) { return e.mount_point == mount.target; });
   if (!bound) {
     CHECK_OK(make_dirs(mount.target, 0750));
     if (auto done = mounter.bind(mount.source, mount.target, mount.options); !done) {

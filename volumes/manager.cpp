@@ -50,8 +50,8 @@ Nanoseconds next_retry(std::optional<Nanoseconds> previous) {
 
 VolumeManager::VolumeManager(const Executor& executor, BlockingPool& pool, Mounter& mounter, const fs::path& root,
                              NodeFacts node, const Clock& clock)
-    : context_(std::make_shared<const KindContext>(
-          KindContext{mounter, Paths(resolved(root)), std::move(node), clock})),
+    : context_(
+          std::make_shared<const KindContext>(KindContext{mounter, Paths(resolved(root)), std::move(node), clock})),
       jobs_(executor, pool),
       refresh_times_changed_(executor),
       tasks_(executor) {
@@ -209,8 +209,7 @@ Awaitable<Result<bool>> VolumeManager::refresh(PodVolumes pod) {
 }
 
 Awaitable<void> VolumeManager::prepare_one(std::unique_ptr<Token> token, std::string uid, SubPathRequest request) {
-  std::string target =
-      context_->paths.sub_path(uid, request.inner_name, request.container, request.index).string();
+  std::string target = context_->paths.sub_path(uid, request.inner_name, request.container, request.index).string();
   std::function<Result<void>()> work = [context = context_, request, target] {
     return bind_sub_path(context->mounter, request.volume_path, request.sub_path, target);
   };

@@ -64,8 +64,8 @@ class VolumeManager {
   Awaitable<Result<MountedVolumes>> set_up(PodVolumes pod);
 
   // Rewrites volumes whose content changed (objects, fields of the pod, tokens); true when anything was written. Call
-  // it when an object that the pod refers to changed, when its labels or annotations did, and when on_refresh_due() says
-  // so. An error leaves the old content.
+  // it when an object that the pod refers to changed, when its labels or annotations did, and when on_refresh_due()
+  // says so. An error leaves the old content.
   Awaitable<Result<bool>> refresh(PodVolumes pod);
 
   // Bind mounts the subPaths of a container's volumeMounts (below pods/UID/volume-subpaths) and returns their host

@@ -120,7 +120,7 @@ Result<std::int64_t> huge_page_size(const std::string& medium, const kube::Pod& 
 std::vector<std::int64_t> detect_huge_page_sizes(const std::string& sysfs) {
   std::vector<std::int64_t> sizes;
   auto names = list_dir(sysfs);
-  if (!names) return sizes;  // a kernel without huge pages
+  if (!names) return sizes;                 // a kernel without huge pages
   for (const std::string& name : *names) {  // hugepages-2048kB
     std::int64_t kib = 0;
     if (!name.starts_with(kHugePagesResource)) continue;

@@ -43,8 +43,7 @@ class Walk {
  private:
   Result<void> change(int fd, const struct stat& st, const std::string& path) {
     const auto gid = static_cast<gid_t>(group_.gid);
-    if (st.st_gid != gid &&
-        ::fchownat(fd, "", static_cast<uid_t>(-1), gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
+    if (st.st_gid != gid && ::fchownat(fd, "", static_cast<uid_t>(-1), gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
       return errno_error(errno, "chown " + path);
     }
     if (S_ISLNK(st.st_mode)) return {};

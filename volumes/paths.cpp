@@ -13,9 +13,7 @@ fs::path Paths::volume(std::string_view uid, std::string_view plugin, std::strin
   return volumes(uid) / escape_plugin(plugin) / name;
 }
 
-fs::path Paths::empty_dir_meta(std::string_view uid) const {
-  return pod(uid) / "plugins" / "kubernetes.io~empty-dir";
-}
+fs::path Paths::empty_dir_meta(std::string_view uid) const { return pod(uid) / "plugins" / "kubernetes.io~empty-dir"; }
 
 fs::path Paths::sub_path(std::string_view uid, std::string_view volume, std::string_view container,
                          std::size_t index) const {

@@ -38,11 +38,12 @@ Result<std::shared_ptr<const kube::PersistentVolumeClaim>> find_claim(const PodV
   if (owned) {
     const bool ours = std::any_of(meta.owner_references.begin(), meta.owner_references.end(),
                                   [&](const kube::OwnerReference& o) { return o.uid == pod.pod->metadata.uid; });
-    if (!ours) return refused("PVC " + kube::object_key(meta) + " was not created for pod " +
-                              kube::object_key(pod.pod->metadata) + " (pod is not owner)");
+    if (!ours)
+      return refused("PVC " + kube::object_key(meta) + " was not created for pod " +
+                     kube::object_key(pod.pod->metadata) + " (pod is not owner)");
   }
-  if (meta.deletion_timestamp && std::find(meta.finalizers.begin(), meta.finalizers.end(), kProtectionFinalizer) ==
-                                     meta.finalizers.end()) {
+  if (meta.deletion_timestamp &&
+      std::find(meta.finalizers.begin(), meta.finalizers.end(), kProtectionFinalizer) == meta.finalizers.end()) {
     return refused("PVC is being deleted");
   }
   if (claim->status.phase != "Bound") return refused("PVC is not bound");

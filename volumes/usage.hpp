@@ -9,7 +9,7 @@
 namespace keelson::volumes {
 
 struct VolumeUsage {
-  std::int64_t bytes = 0;   // allocated on disk, not apparent size; a file with several links counts once
+  std::int64_t bytes = 0;  // allocated on disk, not apparent size; a file with several links counts once
   std::int64_t inodes = 0;
   bool operator==(const VolumeUsage&) const = default;
 };

@@ -18,19 +18,19 @@ namespace keelson::volumes {
 struct NodeFacts {
   std::string name;
   kube::StringMap labels;
-  std::int64_t allocatable_memory = 0;         // bytes; bounds tmpfs volumes; 0: unknown, no bound
-  std::vector<std::int64_t> huge_page_sizes;   // bytes; those of which the node has pages
+  std::int64_t allocatable_memory = 0;        // bytes; bounds tmpfs volumes; 0: unknown, no bound
+  std::vector<std::int64_t> huge_page_sizes;  // bytes; those of which the node has pages
 };
 
 // A volume as the containers of its pod see it.
 struct MountedVolume {
-  std::string name;              // pod.spec.volumes[].name
-  std::string inner_name;        // the name on disk: the PersistentVolume's for a claim, else `name`
-  std::string plugin;            // "kubernetes.io/empty-dir"
-  std::string host_path;         // file or folder to mount; empty for a block device
-  std::string device_path;       // for volumeDevices; else empty
-  bool read_only = false;        // every mount of the volume is read-only
-  bool selinux_relabel = false;  // the runtime may relabel it
+  std::string name;                               // pod.spec.volumes[].name
+  std::string inner_name;                         // the name on disk: the PersistentVolume's for a claim, else `name`
+  std::string plugin;                             // "kubernetes.io/empty-dir"
+  std::string host_path;                          // file or folder to mount; empty for a block device
+  std::string device_path;                        // for volumeDevices; else empty
+  bool read_only = false;                         // every mount of the volume is read-only
+  bool selinux_relabel = false;                   // the runtime may relabel it
   std::vector<std::int64_t> supplemental_groups;  // from the PersistentVolume's gid annotation
   std::optional<std::int64_t> size_limit;         // emptyDir: bytes, enforced by eviction where the medium does not
   std::optional<SystemTime> refresh_at;           // when the content grows old by itself: a token
@@ -57,15 +57,15 @@ struct PodVolumes {
 struct VolumeRequest {
   std::shared_ptr<const kube::Pod> pod;
   std::shared_ptr<const kube::ObjectSet> objects;
-  kube::Volume volume;                                          // pod.spec.volumes[i]
-  std::shared_ptr<const kube::PersistentVolumeClaim> claim;     // of a persistentVolumeClaim or ephemeral volume
+  kube::Volume volume;                                       // pod.spec.volumes[i]
+  std::shared_ptr<const kube::PersistentVolumeClaim> claim;  // of a persistentVolumeClaim or ephemeral volume
   std::shared_ptr<const kube::PersistentVolume> persistent_volume;
-  std::string plugin;                                           // the kind that carries it
-  std::string inner_name;                                       // the folder's name on disk
-  bool read_only = false;                                       // by the claim reference or the PersistentVolume
+  std::string plugin;      // the kind that carries it
+  std::string inner_name;  // the folder's name on disk
+  bool read_only = false;  // by the claim reference or the PersistentVolume
   std::optional<std::int64_t> fs_group;
-  bool fs_group_on_root_mismatch = false;                       // fsGroupChangePolicy: OnRootMismatch
-  bool block = false;                                           // wanted in volumeDevices
+  bool fs_group_on_root_mismatch = false;  // fsGroupChangePolicy: OnRootMismatch
+  bool block = false;                      // wanted in volumeDevices
 
   [[nodiscard]] const std::string& pod_uid() const { return pod->metadata.uid; }
 };

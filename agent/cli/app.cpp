@@ -54,13 +54,15 @@ int run_cleanup(const RunFlags& flags) {
 
 int run_command_line(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
-  CLI::App app{"keelson: a node agent for Kubernetes. Runs the pods and Services of a folder of manifests on containerd."};
+  CLI::App app{
+      "keelson: a node agent for Kubernetes. Runs the pods and Services of a folder of manifests on containerd."};
   app.require_subcommand(1);
-  app.footer("Examples:\n"
-             "  keelson run --manifests ./manifests     run what the folder says, until Ctrl-C; pods go on running\n"
-             "  keelson get pods -o wide                what runs\n"
-             "  keelson explain web                     why it does not\n"
-             "  keelson cleanup                         stop and remove everything");
+  app.footer(
+      "Examples:\n"
+      "  keelson run --manifests ./manifests     run what the folder says, until Ctrl-C; pods go on running\n"
+      "  keelson get pods -o wide                what runs\n"
+      "  keelson explain web                     why it does not\n"
+      "  keelson cleanup                         stop and remove everything");
   int exit_code = 0;
 
   RunFlags run_flags;
@@ -70,16 +72,19 @@ int run_command_line(int argc, char** argv) {
   run->callback([&] { exit_code = run_daemon(run_flags); });
 
   RunFlags cleanup_flags;
-  auto* cleanup = app.add_subcommand("cleanup", "Stop and remove all pods, their networks, volumes and files, and all rules")
-                      ->group("Daemon");
+  auto* cleanup =
+      app.add_subcommand("cleanup", "Stop and remove all pods, their networks, volumes and files, and all rules")
+          ->group("Daemon");
   add_run_flags(*cleanup, cleanup_flags);
   cleanup->callback([&] { exit_code = run_cleanup(cleanup_flags); });
 
   JoinArgs join_args;
-  auto* join = app.add_subcommand("join", "Prepare this machine to join a cluster, with a kubeadm-style token")->group("Daemon");
+  auto* join =
+      app.add_subcommand("join", "Prepare this machine to join a cluster, with a kubeadm-style token")->group("Daemon");
   join->add_option("API-SERVER", join_args.server, "HOST:PORT of the API server")->required();
   join->add_option("--token", join_args.token, "Bootstrap token, ID.SECRET (`kubeadm token create`)")->required();
-  join->add_option("--discovery-token-ca-cert-hash", join_args.ca_hashes, "sha256:HEX of the CA's public key; may be repeated");
+  join->add_option("--discovery-token-ca-cert-hash", join_args.ca_hashes,
+                   "sha256:HEX of the CA's public key; may be repeated");
   join->add_option("--dir", join_args.folder, "Where to write the files [/etc/keelson]");
   join->callback([&] { exit_code = run_join(join_args); });
 

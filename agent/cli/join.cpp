@@ -56,7 +56,9 @@ std::string own_config(const std::filesystem::path& ca_file) {
   return "apiVersion: kubelet.config.k8s.io/v1beta1\n"
          "kind: KubeletConfiguration\n"
          "authentication:\n  anonymous:\n    enabled: false\n  webhook:\n    enabled: true\n"
-         "  x509:\n    clientCAFile: " + ca_file.string() + "\n"
+         "  x509:\n    clientCAFile: " +
+         ca_file.string() +
+         "\n"
          "authorization:\n  mode: Webhook\n"
          "rotateCertificates: true\n";
 }
@@ -91,8 +93,9 @@ Result<Joined> run_discovery(const JoinArgs& args, const kube::BootstrapToken& t
 Result<void> join_cluster(const JoinArgs& args) {
   TRY(const auto token, kube::parse_bootstrap_token(args.token));
   if (args.ca_hashes.empty()) {
-    return make_error(Errc::invalid_argument, "--discovery-token-ca-cert-hash sha256:HEX is needed: without it anybody could "
-                                              "pretend to be the cluster");
+    return make_error(Errc::invalid_argument,
+                      "--discovery-token-ca-cert-hash sha256:HEX is needed: without it anybody could "
+                      "pretend to be the cluster");
   }
   TRY(const auto joined, run_discovery(args, token));
   return write_files(args, joined);

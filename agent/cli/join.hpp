@@ -15,9 +15,9 @@ struct JoinArgs {
 };
 
 // Asks the API server for kube-public/cluster-info without trusting it, checks it by the token and the hash, asks again
-// over the CA found there, and writes below the folder: ca.crt, bootstrap.conf (the bootstrap kubeconfig), and config.yaml
-// (the cluster's own KubeletConfiguration where the token may read it, else one that authenticates callers by the CA).
-// Says on stdout how to go on; errors go to stderr. The process' exit code.
+// over the CA found there, and writes below the folder: ca.crt, bootstrap.conf (the bootstrap kubeconfig), and
+// config.yaml (the cluster's own KubeletConfiguration where the token may read it, else one that authenticates callers
+// by the CA). Says on stdout how to go on; errors go to stderr. The process' exit code.
 int run_join(const JoinArgs& args);
 
 }  // namespace keelson::agent

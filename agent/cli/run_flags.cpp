@@ -89,50 +89,62 @@ Result<void> apply_flags(const RunFlags& f, Options& o) {
 
 void add_run_flags(CLI::App& c, RunFlags& f) {
   const auto* general = "General";
-  c.add_option("--config", f.config,
-               "File with KubeletConfiguration, KubeProxyConfiguration and KeelsonConfiguration documents; may be repeated")
+  c.add_option(
+       "--config", f.config,
+       "File with KubeletConfiguration, KubeProxyConfiguration and KeelsonConfiguration documents; may be repeated")
       ->group(general);
   c.add_option("--root-dir", f.root_dir, "State: pods, volumes, attachments [/var/lib/keelson]")->group(general);
   c.add_option("--socket", f.socket, "Socket that the other commands ask [/run/keelson/keelson.sock]")
-      ->envname("KEELSON_SOCKET")->group(general);
+      ->envname("KEELSON_SOCKET")
+      ->group(general);
   c.add_option("--hostname-override", f.hostname, "Name of this node [the host's name]")->group(general);
   c.add_option("--node-ip", f.node_ips, "Address of this node, one per family [of the default route]")->group(general);
   c.add_option("--log-level", f.log_level, "trace, debug, info, warn, error [info]")->group(general);
   c.add_option("--log-format", f.log_format, "text, json, journal [text]")->group(general);
 
   const auto* cluster = "Cluster";
-  c.add_option("--kubeconfig", f.kubeconfig, "How to reach the API server whose pods this node runs; written when bootstrapped")
+  c.add_option("--kubeconfig", f.kubeconfig,
+               "How to reach the API server whose pods this node runs; written when bootstrapped")
       ->group(cluster);
-  c.add_option("--bootstrap-kubeconfig", f.bootstrap_kubeconfig, "Credentials to ask for the node's own with")->group(cluster);
+  c.add_option("--bootstrap-kubeconfig", f.bootstrap_kubeconfig, "Credentials to ask for the node's own with")
+      ->group(cluster);
   c.add_option("--cert-dir", f.cert_dir, "The node's certificates [ROOT/pki]")->group(cluster);
   c.add_option("--node-labels", f.node_labels, "KEY=VALUE,... to register the node with")->group(cluster);
   c.add_option("--register-with-taints", f.taints, "KEY=VALUE:EFFECT,... to register the node with")->group(cluster);
   c.add_option("--provider-id", f.provider_id, "The node's identity at its cloud")->group(cluster);
-  c.add_option("--cloud-provider", f.cloud_provider, "external: wait for the cloud's controller to complete the node")->group(cluster);
+  c.add_option("--cloud-provider", f.cloud_provider, "external: wait for the cloud's controller to complete the node")
+      ->group(cluster);
 
   const auto* runtime = "Container runtime";
   c.add_option("--container-runtime-endpoint", f.endpoint, "CRI socket [unix:///run/containerd/containerd.sock]")
       ->group(runtime);
   c.add_option("--cgroup-driver", f.cgroup_driver, "cgroupfs or systemd [what the runtime says, else cgroupfs]")
-      ->check(CLI::IsMember({"cgroupfs", "systemd"}))->group(runtime);
+      ->check(CLI::IsMember({"cgroupfs", "systemd"}))
+      ->group(runtime);
   c.add_option("--pod-logs-dir", f.pod_logs_dir, "Logs of containers [/var/log/pods]")->group(runtime);
   c.add_option("--container-logs-dir", f.container_logs_dir, "Links to the logs [/var/log/containers]")->group(runtime);
   c.add_option("--parallel-pod-starts", f.parallel_starts, "Pods that start at the same time [4]")
-      ->check(CLI::Range(1, 1000))->group(runtime);
+      ->check(CLI::Range(1, 1000))
+      ->group(runtime);
   c.add_option("--max-parallel-image-pulls", f.parallel_pulls, "Image pulls at the same time [4]")
-      ->check(CLI::Range(1, 1000))->group(runtime);
+      ->check(CLI::Range(1, 1000))
+      ->group(runtime);
 
   const auto* network = "Pod network";
-  c.add_option("--cni", f.cni_mode, "Who runs the CNI plugins: agent, runtime, or auto (agent where the shim is installed) [auto]")
+  c.add_option("--cni", f.cni_mode,
+               "Who runs the CNI plugins: agent, runtime, or auto (agent where the shim is installed) [auto]")
       ->group(network);
   c.add_option("--cni-conf-dir", f.cni_conf_dir, "Network configurations [/etc/cni/net.d]")->group(network);
-  c.add_option("--cni-bin-dir", f.cni_bin_dirs, "CNI plugins; may be repeated [/opt/cni/bin,/usr/lib/cni]")->group(network);
+  c.add_option("--cni-bin-dir", f.cni_bin_dirs, "CNI plugins; may be repeated [/opt/cni/bin,/usr/lib/cni]")
+      ->group(network);
   c.add_option("--cni-socket", f.cni_socket, "Socket that the shim calls [/run/keelson/cni.sock]")->group(network);
-  c.add_option("--install-cni-shim", f.install_shim, "Write the shim's configuration into this folder, the runtime's CNI conf dir")
+  c.add_option("--install-cni-shim", f.install_shim,
+               "Write the shim's configuration into this folder, the runtime's CNI conf dir")
       ->group(network);
 
   const auto* services = "Services and DNS";
-  c.add_option("--service-cidr", f.service_cidr, "ClusterIPs for the folder's Services [10.96.0.0/16]")->group(services);
+  c.add_option("--service-cidr", f.service_cidr, "ClusterIPs for the folder's Services [10.96.0.0/16]")
+      ->group(services);
   c.add_option("--cluster-cidr", f.cluster_cidr, "Pod addresses; traffic from elsewhere to a ClusterIP is masqueraded")
       ->group(services);
   c.add_option("--cluster-dns", f.cluster_dns, "DNS server of pods; without it Service names are put into /etc/hosts")

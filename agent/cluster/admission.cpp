@@ -11,11 +11,18 @@ namespace keelson::agent {
 namespace {
 
 // Namespaced and without harm to other pods (pkg/kubelet/sysctl/safe_sysctls.go).
-constexpr std::array<std::string_view, 12> kSafeSysctls = {
-    "kernel.shm_rmid_forced",        "net.ipv4.ip_local_port_range",  "net.ipv4.tcp_syncookies",
-    "net.ipv4.ping_group_range",     "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.tcp_keepalive_time",   "net.ipv4.tcp_fin_timeout",      "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem",             "net.ipv4.tcp_wmem"};
+constexpr std::array<std::string_view, 12> kSafeSysctls = {"kernel.shm_rmid_forced",
+                                                           "net.ipv4.ip_local_port_range",
+                                                           "net.ipv4.tcp_syncookies",
+                                                           "net.ipv4.ping_group_range",
+                                                           "net.ipv4.ip_unprivileged_port_start",
+                                                           "net.ipv4.ip_local_reserved_ports",
+                                                           "net.ipv4.tcp_keepalive_time",
+                                                           "net.ipv4.tcp_fin_timeout",
+                                                           "net.ipv4.tcp_keepalive_intvl",
+                                                           "net.ipv4.tcp_keepalive_probes",
+                                                           "net.ipv4.tcp_rmem",
+                                                           "net.ipv4.tcp_wmem"};
 
 std::string dotted(std::string name) {
   std::replace(name.begin(), name.end(), '/', '.');
@@ -25,7 +32,8 @@ std::string dotted(std::string name) {
 bool is_allowed_sysctl(const std::string& name, const std::vector<std::string>& allowed) {
   if (std::find(kSafeSysctls.begin(), kSafeSysctls.end(), name) != kSafeSysctls.end()) return true;
   return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& pattern) {
-    return pattern.ends_with('*') ? name.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1)) : name == pattern;
+    return pattern.ends_with('*') ? name.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1))
+                                  : name == pattern;
   });
 }
 
@@ -72,7 +80,8 @@ std::optional<Rejection> refuse_resources(const AdmissionInput& in) {
     std::int64_t used = 0;
     for (const auto* other : in.others) used += amount(resource, spec::amount_of(spec::pod_requests(*other), resource));
     const auto requested = amount(resource, wanted), capacity = amount(resource, free->second);
-    if (requested > capacity - used) return Rejection{"OutOf" + resource, shortage(resource, requested, used, capacity)};
+    if (requested > capacity - used)
+      return Rejection{"OutOf" + resource, shortage(resource, requested, used, capacity)};
   }
   return std::nullopt;
 }
@@ -86,7 +95,8 @@ std::optional<Rejection> refuse_node(const AdmissionInput& in) {
     if (required) fits = kube::matches(*required, node.labels, node.name);
   }
   if (!fits) {
-    return Rejection{"NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"};
+    return Rejection{"NodeAffinity",
+                     "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"};
   }
   if (!spec.node_name.empty() && spec.node_name != node.name) {
     return Rejection{"NodeName", "Predicate NodeName failed: node(s) didn't match the requested node name"};
@@ -107,7 +117,9 @@ std::vector<HostPort> host_ports(const kube::Pod& pod) {
   std::vector<HostPort> out;
   const auto add = [&](const kube::Container& c) {
     for (const auto& p : c.ports) {
-      if (p.host_port > 0) out.push_back({p.host_ip.empty() ? "0.0.0.0" : p.host_ip, p.protocol.empty() ? "TCP" : p.protocol, p.host_port});
+      if (p.host_port > 0)
+        out.push_back(
+            {p.host_ip.empty() ? "0.0.0.0" : p.host_ip, p.protocol.empty() ? "TCP" : p.protocol, p.host_port});
     }
   };
   for (const auto& c : pod.spec.containers) add(c);
@@ -123,7 +135,8 @@ std::optional<Rejection> refuse_ports(const AdmissionInput& in) {
   for (const auto* other : in.others) {
     for (const auto& taken : host_ports(*other)) {
       if (std::any_of(wanted.begin(), wanted.end(), [&](const HostPort& p) { return p.conflicts(taken); })) {
-        return Rejection{"NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"};
+        return Rejection{"NodePorts",
+                         "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"};
       }
     }
   }
@@ -143,7 +156,8 @@ std::optional<Rejection> refuse_taints(const AdmissionInput& in) {
     if (taint.effect != "NoExecute") continue;
     const auto& all = in.pod.spec.tolerations;
     if (std::none_of(all.begin(), all.end(), [&](const auto& t) { return tolerates(t, taint); })) {
-      return Rejection{"TaintToleration", "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"};
+      return Rejection{"TaintToleration",
+                       "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"};
     }
   }
   return std::nullopt;

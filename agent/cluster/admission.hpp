@@ -20,9 +20,9 @@ struct Rejection {
 
 struct AdmissionInput {
   const kube::Pod& pod;
-  const kube::Node& node;                      // as the API server has it; status.allocatable counts
-  const std::vector<const kube::Pod*>& others;  // pods that hold resources of the node: admitted and not ended
-  const std::vector<std::string>& allowed_sysctls;     // --allowed-unsafe-sysctls: names, or prefixes ending in '*'
+  const kube::Node& node;                           // as the API server has it; status.allocatable counts
+  const std::vector<const kube::Pod*>& others;      // pods that hold resources of the node: admitted and not ended
+  const std::vector<std::string>& allowed_sysctls;  // --allowed-unsafe-sysctls: names, or prefixes ending in '*'
   bool is_static = false;
 };
 

@@ -100,8 +100,9 @@ Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
       rotates_(prepared.identity.rotates &&
                (needs.options.cluster.rotate_certificates || !needs.options.cluster.bootstrap_kubeconfig.empty())),
       api_(std::make_shared<kube::ApiClient>(needs.executor, std::move(prepared.identity.config))),
-      proxy_api_(prepared.proxy_client ? std::make_shared<kube::ApiClient>(needs.executor, std::move(*prepared.proxy_client))
-                                       : nullptr),
+      proxy_api_(prepared.proxy_client
+                     ? std::make_shared<kube::ApiClient>(needs.executor, std::move(*prepared.proxy_client))
+                     : nullptr),
       events_(needs.executor, *api_, needs.clock, needs.facts.name),
       statuses_(needs.executor, *api_),
       objects_(needs.executor, *api_,
@@ -125,8 +126,8 @@ Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
               {.allowed_sysctls = needs.options.cluster.allowed_sysctls}),
       static_pods_(needs.options.manifests.empty()
                        ? nullptr
-                       : std::make_unique<StaticPods>(needs.executor, needs.pool, needs.clock, *api_, needs.pods, statuses_,
-                                                      needs.facts.name, needs.options.manifests)),
+                       : std::make_unique<StaticPods>(needs.executor, needs.pool, needs.clock, *api_, needs.pods,
+                                                      statuses_, needs.facts.name, needs.options.manifests)),
       feed_(needs.executor, *api_, proxy_api_ ? *proxy_api_ : *api_, needs.options.proxy_enabled,
             {.on_services =
                  [this](const ServiceFeed::ServiceList& list) {
@@ -136,12 +137,15 @@ Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
              .on_slices = [this](const ServiceFeed::SliceList& list) { needs_.services.set_slices(list); }}),
       serving_(needs.executor, needs.data, *api_, needs.clock, needs.facts.name, needs.options.cluster.serving,
                prepared.certificate),
-      pod_watch_(needs.executor, *api_, {.ns = {}, .label_selector = {}, .field_selector = "spec.nodeName=" + needs.facts.name},
+      pod_watch_(needs.executor, *api_,
+                 {.ns = {}, .label_selector = {}, .field_selector = "spec.nodeName=" + needs.facts.name},
                  {.on_set = [this](std::shared_ptr<const kube::Pod> pod) { on_pod(std::move(pod)); },
                   .on_delete = [this](const kube::ObjectKey& key) { on_pod_deleted(key); },
                   .on_synced = [this] { on_pods_synced(); },
                   .on_error =
-                      [](const Error& error) { log_warn("pods of the API server not followed", {{"error", error}}); }}),
+                      [](const Error& error) {
+                        log_warn("pods of the API server not followed", {{"error", error}});
+                      }}),
       node_known_(needs.executor),
       tasks_(needs.executor) {
   make_certificate_managers();
@@ -177,7 +181,8 @@ void Cluster::connect() {
     source_.worker_gone(uid);
     node_.images_changed();
   });
-  needs_.journal.on_event([this](const std::string& pod, EntryKind kind, std::string_view object, std::string_view reason,
+  needs_.journal.on_event([this](const std::string& pod, EntryKind kind, std::string_view object,
+                                 std::string_view reason,
                                  std::string_view message) { on_event(pod, kind, object, reason, message); });
 }
 
@@ -268,12 +273,9 @@ void Cluster::on_event(const std::string& key, EntryKind kind, std::string_view 
 }
 
 nlohmann::json Cluster::status() const {
-  nlohmann::json out = {{"server", server_},
-                        {"synced", source_.is_synced()},
-                        {"registered", node_.node() != nullptr},
-                        {"errors", node_.errors()},
-                        {"statusesPending", statuses_.pending()},
-                        {"watchedObjects", objects_.watches()}};
+  nlohmann::json out = {
+      {"server", server_},        {"synced", source_.is_synced()},          {"registered", node_.node() != nullptr},
+      {"errors", node_.errors()}, {"statusesPending", statuses_.pending()}, {"watchedObjects", objects_.watches()}};
   if (const auto renewed = node_.lease_renewed()) out["leaseRenewed"] = kube::format_time(*renewed);
   return out;
 }

@@ -45,8 +45,8 @@ struct ClusterNeeds {
 
 class Cluster {
  public:
-  // Errors: a kubeconfig that cannot be used, a reservation or a label that makes no sense, a certificate that cannot be
-  // written.
+  // Errors: a kubeconfig that cannot be used, a reservation or a label that makes no sense, a certificate that cannot
+  // be written.
   static Result<std::unique_ptr<Cluster>> create(ClusterNeeds needs);
 
   // Begins to follow the API server. Errors: the HTTPS API's address cannot be bound.
@@ -89,7 +89,8 @@ class Cluster {
   ServiceFeed feed_;
   Serving serving_;
   kube::ListWatch<kube::Pod> pod_watch_;
-  std::unique_ptr<kube::CertificateManager> client_certificate_, serving_certificate_;  // null: somebody else's business
+  std::unique_ptr<kube::CertificateManager> client_certificate_,
+      serving_certificate_;  // null: somebody else's business
   Latch node_known_;
   TaskGroup tasks_;
 };

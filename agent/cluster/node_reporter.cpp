@@ -46,7 +46,8 @@ NodeReporter::NodeReporter(const Executor& executor, kube::Api& api, const Clock
                         seams_.on_node(std::move(node));
                       }},
                  options_.schedule),
-      lease_(executor, api, clock, {.node = options_.node.name, .duration = options_.lease}, [this] { return registrar_.uid(); }),
+      lease_(executor, api, clock, {.node = options_.node.name, .duration = options_.lease},
+             [this] { return registrar_.uid(); }),
       watch_(executor, api, kube::single_object("", options_.node.name),
              {.on_set = [this](std::shared_ptr<const kube::Node> node) { registrar_.observed(std::move(node)); },
               .on_delete = [this](const kube::ObjectKey&) { registrar_.deleted(); },

@@ -1,5 +1,6 @@
 // This node as the cluster sees it: gathers what is so on the machine and keeps the Node object and its Lease in line.
-//   runtime Status every 10 s, images when they changed -> NodeInput -> NodeRegistrar;  LeaseKeeper;  watch of the own Node
+//   runtime Status every 10 s, images when they changed -> NodeInput -> NodeRegistrar;  LeaseKeeper;  watch of the own
+//   Node
 #pragma once
 
 #include <functional>

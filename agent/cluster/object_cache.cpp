@@ -10,7 +10,8 @@ constexpr Nanoseconds kPatience = Seconds(10);
 
 }  // namespace
 
-ObjectCache::ObjectCache(Executor executor, kube::Api& api, std::function<void(const std::vector<std::string>& uids)> on_change)
+ObjectCache::ObjectCache(Executor executor, kube::Api& api,
+                         std::function<void(const std::vector<std::string>& uids)> on_change)
     : executor_(executor), api_(api), on_change_(std::move(on_change)), services_known_(executor), tasks_(executor) {}
 
 template <class T>

@@ -1,6 +1,6 @@
-// The objects that pods refer to, from the API server: each ConfigMap and Secret is watched by itself (the Node authorizer
-// allows a node no list), shared between the pods that name it, and dropped with the last of them. Claims and their volumes
-// are asked for when they are needed. After upstream's pkg/kubelet/util/manager (watch based).
+// The objects that pods refer to, from the API server: each ConfigMap and Secret is watched by itself (the Node
+// authorizer allows a node no list), shared between the pods that name it, and dropped with the last of them. Claims
+// and their volumes are asked for when they are needed. After upstream's pkg/kubelet/util/manager (watch based).
 #pragma once
 
 #include <functional>

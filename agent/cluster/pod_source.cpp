@@ -28,7 +28,8 @@ bool comes_before(const std::shared_ptr<const kube::Pod>& a, const std::shared_p
 bool means_other(const kube::Pod& before, const kube::Pod& now) {
   const auto &a = before.metadata, &b = now.metadata;
   if (!(before.spec == now.spec) || a.labels != b.labels || a.annotations != b.annotations) return true;
-  if (a.deletion_timestamp != b.deletion_timestamp || a.deletion_grace_period_seconds != b.deletion_grace_period_seconds) {
+  if (a.deletion_timestamp != b.deletion_timestamp ||
+      a.deletion_grace_period_seconds != b.deletion_grace_period_seconds) {
     return true;
   }
   return std::any_of(now.spec.readiness_gates.begin(), now.spec.readiness_gates.end(), [&](const auto& gate) {
@@ -39,7 +40,11 @@ bool means_other(const kube::Pod& before, const kube::Pod& now) {
 
 ApiPodSource::ApiPodSource(const Clock& clock, PodManager& pods, StatusWriter& statuses, Journal& journal,
                            std::function<std::shared_ptr<const kube::Node>()> node, PodSourceOptions options)
-    : clock_(clock), manager_(pods), statuses_(statuses), journal_(journal), node_(std::move(node)),
+    : clock_(clock),
+      manager_(pods),
+      statuses_(statuses),
+      journal_(journal),
+      node_(std::move(node)),
       options_(std::move(options)) {}
 
 void ApiPodSource::set(std::shared_ptr<const kube::Pod> pod) {
@@ -55,7 +60,8 @@ void ApiPodSource::set(std::shared_ptr<const kube::Pod> pod) {
 void ApiPodSource::remove(const std::string& uid) {
   const auto it = pods_.find(uid);
   if (it == pods_.end()) return;
-  const auto grace = it->second->metadata.deletion_timestamp ? it->second->metadata.deletion_grace_period_seconds : std::nullopt;
+  const auto grace =
+      it->second->metadata.deletion_timestamp ? it->second->metadata.deletion_grace_period_seconds : std::nullopt;
   pods_.erase(it);
   statuses_.forgotten(uid);
   admitted_.erase(uid);

@@ -18,7 +18,8 @@ auto values(const Map& map) {
 }  // namespace
 
 // kube-proxy's own selection of EndpointSlices (cmd/kube-proxy/app/server.go).
-ServiceFeed::ServiceFeed(const Executor& executor, kube::Api& service_api, kube::Api& slice_api, bool with_slices, Handlers handlers)
+ServiceFeed::ServiceFeed(const Executor& executor, kube::Api& service_api, kube::Api& slice_api, bool with_slices,
+                         Handlers handlers)
     : handlers_(std::move(handlers)),
       changed_(executor),
       service_watch_(executor, service_api, {},
@@ -41,7 +42,9 @@ ServiceFeed::ServiceFeed(const Executor& executor, kube::Api& service_api, kube:
                           },
                       .on_error = [this](const Error& error) { failed("Services", services_error_, error); }}),
       slice_watch_(executor, slice_api,
-                   {.ns = {}, .label_selector = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name", .field_selector = {}},
+                   {.ns = {},
+                    .label_selector = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name",
+                    .field_selector = {}},
                    {.on_set =
                         [this](std::shared_ptr<const kube::EndpointSlice> slice) {
                           slices_[kube::object_key(slice->metadata)] = std::move(slice);

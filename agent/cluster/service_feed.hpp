@@ -27,7 +27,8 @@ class ServiceFeed {
 
   // `service_api` and `slice_api` may be the same; both must outlive this. EndpointSlices are read with kube-proxy's
   // credentials where a node's own may not.
-  ServiceFeed(const Executor& executor, kube::Api& service_api, kube::Api& slice_api, bool with_slices, Handlers handlers);
+  ServiceFeed(const Executor& executor, kube::Api& service_api, kube::Api& slice_api, bool with_slices,
+              Handlers handlers);
 
   void start();
   Awaitable<void> stop();

@@ -29,7 +29,8 @@ kube::Pod static_pod(const kube::Pod& manifest, const std::string& node_name, Sy
   pod.metadata.annotations["kubernetes.io/config.seen"] = kube::format_time(now);
   pod.metadata.annotations[kHashAnnotation] = pod.metadata.uid;
   pod.spec.node_name = node_name;
-  pod.spec.tolerations.push_back({.key = "", .op = "Exists", .value = "", .effect = "NoExecute", .toleration_seconds = {}});
+  pod.spec.tolerations.push_back(
+      {.key = "", .op = "Exists", .value = "", .effect = "NoExecute", .toleration_seconds = {}});
   return pod;
 }
 
@@ -47,15 +48,24 @@ kube::Pod mirror_pod(const kube::Pod& static_pod, const kube::Node& node) {
   kube::Pod mirror = static_pod;
   mirror.metadata.uid.clear();
   mirror.metadata.annotations[kMirrorAnnotation] = annotation(static_pod, kHashAnnotation);
-  mirror.metadata.owner_references = {{.api_version = "v1", .kind = "Node", .name = node.metadata.name,
-                                       .uid = node.metadata.uid, .controller = true, .block_owner_deletion = {}}};
+  mirror.metadata.owner_references = {{.api_version = "v1",
+                                       .kind = "Node",
+                                       .name = node.metadata.name,
+                                       .uid = node.metadata.uid,
+                                       .controller = true,
+                                       .block_owner_deletion = {}}};
   return mirror;
 }
 
 StaticPods::StaticPods(Executor executor, BlockingPool& pool, const Clock& clock, kube::Api& api, PodManager& pods,
                        StatusWriter& statuses, std::string node_name, std::filesystem::path folder)
-    : clock_(clock), api_(api), manager_(pods), statuses_(statuses), node_name_(std::move(node_name)),
-      folder_(executor, pool, std::move(folder)), wake_(executor) {}
+    : clock_(clock),
+      api_(api),
+      manager_(pods),
+      statuses_(statuses),
+      node_name_(std::move(node_name)),
+      folder_(executor, pool, std::move(folder)),
+      wake_(executor) {}
 
 Awaitable<void> StaticPods::load() {
   const auto content = co_await folder_.read();

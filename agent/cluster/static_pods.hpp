@@ -1,8 +1,9 @@
-// Static pods: the pods of the manifest folder of a node that belongs to a cluster. They run whatever the API server says;
-// there, each is shown by a mirror pod, which is made, replaced and removed here.
-// After upstream's pkg/kubelet/config/file.go and pkg/kubelet/pod/mirror_client.go.
+// Static pods: the pods of the manifest folder of a node that belongs to a cluster. They run whatever the API server
+// says; there, each is shown by a mirror pod, which is made, replaced and removed here. After upstream's
+// pkg/kubelet/config/file.go and pkg/kubelet/pod/mirror_client.go.
 //
-//   folder -> PodManager;  pod watch -> mirror_seen(), mirror_gone();  this -> POST, DELETE of mirror pods, StatusWriter
+//   folder -> PodManager;  pod watch -> mirror_seen(), mirror_gone();  this -> POST, DELETE of mirror pods,
+//   StatusWriter
 #pragma once
 
 #include <functional>
@@ -22,8 +23,8 @@ inline constexpr const char* kHashAnnotation = "kubernetes.io/config.hash";
 
 [[nodiscard]] bool is_mirror(const kube::Pod& pod);
 
-// The pod of a manifest as it runs on this node: name with "-NODE", bound to the node, tolerating every NoExecute taint,
-// its UID a hash of what it says.
+// The pod of a manifest as it runs on this node: name with "-NODE", bound to the node, tolerating every NoExecute
+// taint, its UID a hash of what it says.
 [[nodiscard]] kube::Pod static_pod(const kube::Pod& manifest, const std::string& node_name, SystemTime now);
 // What shows it at the API server; owned by the node.
 [[nodiscard]] kube::Pod mirror_pod(const kube::Pod& static_pod, const kube::Node& node);

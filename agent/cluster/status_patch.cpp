@@ -62,7 +62,8 @@ std::optional<json> status_patch(const std::string& uid, const kube::PodStatus& 
   for (const auto& [name, value] : before.items()) {
     if (!after.contains(name) && !is_among(kOthersFields, name)) status[name] = nullptr;
   }
-  if (auto conditions = changed_conditions(before, after); !conditions.empty()) status["conditions"] = std::move(conditions);
+  if (auto conditions = changed_conditions(before, after); !conditions.empty())
+    status["conditions"] = std::move(conditions);
   if (status.empty()) return std::nullopt;
   return json{{"metadata", {{"uid", uid}}}, {"status", std::move(status)}};
 }

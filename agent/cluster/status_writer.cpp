@@ -138,7 +138,8 @@ Awaitable<StatusWriter::Outcome> StatusWriter::remove(std::string uid) {
   kube::DeleteOptions options;
   options.grace_period_seconds = 0;
   options.uid = meta.uid;
-  const auto removed = co_await kube::remove(api_, kube::object_path<kube::Pod>(meta.ns, meta.name), std::move(options));
+  const auto removed =
+      co_await kube::remove(api_, kube::object_path<kube::Pod>(meta.ns, meta.name), std::move(options));
   co_return removed ? Outcome::done : failure(uid, "pod not deleted", removed.error());
 }
 

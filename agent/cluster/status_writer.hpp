@@ -46,8 +46,8 @@ class StatusWriter {
 
  private:
   struct Entry {
-    std::shared_ptr<const kube::Pod> api;            // null: the API server has not shown it
-    std::shared_ptr<const kube::PodStatus> ours;     // null: nothing to say yet
+    std::shared_ptr<const kube::Pod> api;         // null: the API server has not shown it
+    std::shared_ptr<const kube::PodStatus> ours;  // null: nothing to say yet
     bool finished = false;
     bool dirty = false;
     bool busy = false;

@@ -17,8 +17,8 @@ constexpr Nanoseconds kRetry = std::chrono::minutes(1);
 
 // Names what was asked for; without secrets, so that it may be logged.
 std::string key_of(const volumes::TokenRequest& r) {
-  return "\"" + r.service_account + "\"/\"" + r.ns + "\"/[" + r.audience + "]/" +
-         std::to_string(r.expiration_seconds) + "/Pod " + r.pod_name + " " + r.pod_uid;
+  return "\"" + r.service_account + "\"/\"" + r.ns + "\"/[" + r.audience + "]/" + std::to_string(r.expiration_seconds) +
+         "/Pod " + r.pod_name + " " + r.pod_uid;
 }
 
 Nanoseconds random_jitter() {

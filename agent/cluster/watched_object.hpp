@@ -19,7 +19,8 @@ class WatchedObject {
  public:
   using OnChange = std::function<void(const std::set<std::string>& users)>;
 
-  WatchedObject(const Executor& executor, kube::Api& api, const std::string& ns, const std::string& name, OnChange on_change)
+  WatchedObject(const Executor& executor, kube::Api& api, const std::string& ns, const std::string& name,
+                OnChange on_change)
       : known_(executor),
         released_(executor),
         on_change_(std::move(on_change)),

@@ -17,7 +17,7 @@ struct ServingOptions {
   std::string address = "0.0.0.0";
   std::uint16_t port = 10250;
   std::string healthz_address = "127.0.0.1";
-  std::uint16_t healthz_port = 10248;  // 0: none
+  std::uint16_t healthz_port = 10248;         // 0: none
   std::filesystem::path cert_file, key_file;  // empty: by CSR where tls_bootstrap is set, else self-signed
   bool tls_bootstrap = false;                 // serverTLSBootstrap
   std::string tls_min_version;
@@ -36,7 +36,7 @@ struct ClusterOptions {
   std::filesystem::path kubeconfig;
   std::filesystem::path bootstrap_kubeconfig;
   std::filesystem::path proxy_kubeconfig;  // to read EndpointSlices with; empty: the node's own credentials
-  std::filesystem::path cert_dir;  // empty: ROOT/pki
+  std::filesystem::path cert_dir;          // empty: ROOT/pki
   bool rotate_certificates = true;
 
   bool register_node = true;
@@ -45,7 +45,10 @@ struct ClusterOptions {
   std::string provider_id;
   bool external_cloud = false;  // --cloud-provider=external
   kube::ResourceList system_reserved, kube_reserved;
-  kube::StringMap eviction_hard = {{"memory.available", "100Mi"}, {"nodefs.available", "10%"}, {"imagefs.available", "15%"}, {"nodefs.inodesFree", "5%"}};
+  kube::StringMap eviction_hard = {{"memory.available", "100Mi"},
+                                   {"nodefs.available", "10%"},
+                                   {"imagefs.available", "15%"},
+                                   {"nodefs.inodesFree", "5%"}};
   std::int64_t pods_per_core = 0;
   std::int64_t max_images = 50;
   Nanoseconds status_update = Seconds(10);

@@ -16,7 +16,9 @@ struct Where {
   std::string kind;
 };
 
-std::string text_of(const Where& where, const std::string& path) { return where.file + ": " + where.kind + ": " + path; }
+std::string text_of(const Where& where, const std::string& path) {
+  return where.file + ": " + where.kind + ": " + path;
+}
 
 Result<void> apply_object(const ConfigKind& kind, const Where& where, const Json& object, const std::string& prefix,
                           Options& options, std::vector<std::string>& warnings) {
@@ -43,10 +45,12 @@ Result<void> apply_document(const Json& document, const std::string& file, Optio
   const auto kind_name = document.value("kind", Json()).is_string() ? document.at("kind").get<std::string>() : "";
   const auto it = config_kinds().find(kind_name);
   if (it == config_kinds().end()) {
-    return make_error(Errc::invalid_argument, file + ": kind \"" + kind_name +
-                                                  "\": one of KubeletConfiguration, KubeProxyConfiguration, KeelsonConfiguration");
+    return make_error(Errc::invalid_argument,
+                      file + ": kind \"" + kind_name +
+                          "\": one of KubeletConfiguration, KubeProxyConfiguration, KeelsonConfiguration");
   }
-  const auto version = document.value("apiVersion", Json()).is_string() ? document.at("apiVersion").get<std::string>() : "";
+  const auto version =
+      document.value("apiVersion", Json()).is_string() ? document.at("apiVersion").get<std::string>() : "";
   if (!version.starts_with(it->second.api_group + "/")) {
     return make_error(Errc::invalid_argument, file + ": " + kind_name + ": apiVersion \"" + version + "\": expected " +
                                                   it->second.api_group + "/...");
@@ -66,7 +70,8 @@ Result<void> apply_config(std::string_view text, std::string_view file, Options&
   return {};
 }
 
-Result<void> apply_config_file(const std::filesystem::path& path, Options& options, std::vector<std::string>& warnings) {
+Result<void> apply_config_file(const std::filesystem::path& path, Options& options,
+                               std::vector<std::string>& warnings) {
   TRY(const auto text, read_file(path));
   return apply_config(text, path.string(), options, warnings);
 }

@@ -82,8 +82,8 @@ ApplyField number(Place place, std::int64_t min, std::int64_t max) {
     if (!v.is_number_integer()) return wrong_type("integer", v);
     const auto n = v.get<std::int64_t>();
     if (n < min || n > max) {
-      return make_error(Errc::invalid_argument, std::to_string(n) + " is not within " + std::to_string(min) + " and " +
-                                                    std::to_string(max));
+      return make_error(Errc::invalid_argument,
+                        std::to_string(n) + " is not within " + std::to_string(min) + " and " + std::to_string(max));
     }
     using Target = std::remove_reference_t<decltype(place(o))>;
     place(o) = static_cast<Target>(n);
@@ -101,7 +101,8 @@ ApplyField duration(Place place) {
   };
 }
 
-#define AT(member) [](Options& o) -> auto& { return o.member; }
+#define AT(member) \
+  [](Options & o) -> auto& { return o.member; }
 
 Result<void> set_resolv_conf(const Json& v, Options& o) {
   TRY(const auto path, as_string(v));
@@ -127,7 +128,8 @@ Result<void> set_quota_period(const Json& v, Options& o) {
 
 Result<void> set_authorization_mode(const Json& v, Options& o) {
   TRY(const auto mode, as_string(v));
-  if (mode != "AlwaysAllow" && mode != "Webhook") return make_error(Errc::invalid_argument, "one of AlwaysAllow, Webhook");
+  if (mode != "AlwaysAllow" && mode != "Webhook")
+    return make_error(Errc::invalid_argument, "one of AlwaysAllow, Webhook");
   o.cluster.serving.always_allow = mode == "AlwaysAllow";
   return {};
 }
@@ -136,7 +138,8 @@ Result<void> set_taints(const Json& v, Options& o) {
   if (!v.is_array()) return wrong_type("list of taints", v);
   o.cluster.taints.clear();
   for (const auto& item : v) {
-    if (!item.is_object() || !item.contains("key") || !item.contains("effect")) return wrong_type("taint with key and effect", item);
+    if (!item.is_object() || !item.contains("key") || !item.contains("effect"))
+      return wrong_type("taint with key and effect", item);
     kube::Taint taint;
     TRY(taint.key, as_string(item.at("key")));
     TRY(taint.value, as_string(item.value("value", Json(""))));
@@ -289,26 +292,89 @@ ConfigKind kubelet_kind() {
       {"nodeLeaseDurationSeconds", number(AT(cluster.lease_seconds), 1, kMax32)},
       {"allowedUnsafeSysctls", texts(AT(cluster.allowed_sysctls))},
   };
-  kind.without_effect = {
-      "cgroupsPerQOS", "configMapAndSecretChangeDetectionStrategy", "containerLogMaxFiles", "containerLogMaxSize",
-      "containerLogMaxWorkers", "containerLogMonitorInterval", "contentType", "cpuManagerPolicy",
-      "cpuManagerPolicyOptions", "cpuManagerReconcilePeriod", "crashLoopBackOff", "enableContentionProfiling",
-      "enableControllerAttachDetach", "enableDebugFlagsHandler", "enableProfilingHandler", "enableServer",
-      "enableSystemLogHandler", "enableSystemLogQuery", "enforceNodeAllocatable", "eventBurst", "eventRecordQPS",
-      "evictionMaxPodGracePeriod", "evictionMinimumReclaim", "evictionPressureTransitionPeriod", "evictionSoft",
-      "evictionSoftGracePeriod", "failCgroupV1", "failSwapOn", "featureGates", "fileCheckFrequency", "hairpinMode",
-      "httpCheckFrequency", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent", "imageMaximumGCAge",
-      "imageMinimumGCAge", "imagePullCredentialsVerificationPolicy", "imageServiceEndpoint", "iptablesDropBit",
-      "iptablesMasqueradeBit", "kernelMemcgNotification", "kubeAPIBurst", "kubeAPIQPS", "kubeReservedCgroup",
-      "kubeletCgroups", "localStorageCapacityIsolation", "logging", "makeIPTablesUtilChains", "maxOpenFiles",
-      "memoryManagerPolicy", "memorySwap", "memoryThrottlingFactor", "mergeDefaultEvictionSettings", "oomScoreAdj",
-      "podCIDR", "preloadedImagesVerificationAllowlist", "protectKernelDefaults", "qosReserved", "readOnlyPort",
-      "registryBurst", "registryPullQPS", "reservedMemory", "reservedSystemCPUs", "runOnce", "runtimeRequestTimeout",
-      "showHiddenMetricsForVersion", "shutdownGracePeriod", "shutdownGracePeriodByPodPriority",
-      "shutdownGracePeriodCriticalPods", "singleProcessOOMKill", "staticPodURL", "staticPodURLHeader",
-      "streamingConnectionIdleTimeout", "syncFrequency", "systemCgroups", "systemReservedCgroup",
-      "topologyManagerPolicy", "topologyManagerPolicyOptions", "topologyManagerScope", "tracing", "userNamespaces",
-      "volumePluginDir", "volumeStatsAggPeriod"};
+  kind.without_effect = {"cgroupsPerQOS",
+                         "configMapAndSecretChangeDetectionStrategy",
+                         "containerLogMaxFiles",
+                         "containerLogMaxSize",
+                         "containerLogMaxWorkers",
+                         "containerLogMonitorInterval",
+                         "contentType",
+                         "cpuManagerPolicy",
+                         "cpuManagerPolicyOptions",
+                         "cpuManagerReconcilePeriod",
+                         "crashLoopBackOff",
+                         "enableContentionProfiling",
+                         "enableControllerAttachDetach",
+                         "enableDebugFlagsHandler",
+                         "enableProfilingHandler",
+                         "enableServer",
+                         "enableSystemLogHandler",
+                         "enableSystemLogQuery",
+                         "enforceNodeAllocatable",
+                         "eventBurst",
+                         "eventRecordQPS",
+                         "evictionMaxPodGracePeriod",
+                         "evictionMinimumReclaim",
+                         "evictionPressureTransitionPeriod",
+                         "evictionSoft",
+                         "evictionSoftGracePeriod",
+                         "failCgroupV1",
+                         "failSwapOn",
+                         "featureGates",
+                         "fileCheckFrequency",
+                         "hairpinMode",
+                         "httpCheckFrequency",
+                         "imageGCHighThresholdPercent",
+                         "imageGCLowThresholdPercent",
+                         "imageMaximumGCAge",
+                         "imageMinimumGCAge",
+                         "imagePullCredentialsVerificationPolicy",
+                         "imageServiceEndpoint",
+                         "iptablesDropBit",
+                         "iptablesMasqueradeBit",
+                         "kernelMemcgNotification",
+                         "kubeAPIBurst",
+                         "kubeAPIQPS",
+                         "kubeReservedCgroup",
+                         "kubeletCgroups",
+                         "localStorageCapacityIsolation",
+                         "logging",
+                         "makeIPTablesUtilChains",
+                         "maxOpenFiles",
+                         "memoryManagerPolicy",
+                         "memorySwap",
+                         "memoryThrottlingFactor",
+                         "mergeDefaultEvictionSettings",
+                         "oomScoreAdj",
+                         "podCIDR",
+                         "preloadedImagesVerificationAllowlist",
+                         "protectKernelDefaults",
+                         "qosReserved",
+                         "readOnlyPort",
+                         "registryBurst",
+                         "registryPullQPS",
+                         "reservedMemory",
+                         "reservedSystemCPUs",
+                         "runOnce",
+                         "runtimeRequestTimeout",
+                         "showHiddenMetricsForVersion",
+                         "shutdownGracePeriod",
+                         "shutdownGracePeriodByPodPriority",
+                         "shutdownGracePeriodCriticalPods",
+                         "singleProcessOOMKill",
+                         "staticPodURL",
+                         "staticPodURLHeader",
+                         "streamingConnectionIdleTimeout",
+                         "syncFrequency",
+                         "systemCgroups",
+                         "systemReservedCgroup",
+                         "topologyManagerPolicy",
+                         "topologyManagerPolicyOptions",
+                         "topologyManagerScope",
+                         "tracing",
+                         "userNamespaces",
+                         "volumePluginDir",
+                         "volumeStatsAggPeriod"};
   return kind;
 }
 
@@ -329,9 +395,22 @@ ConfigKind proxy_kind() {
       {"iptables.syncPeriod", duration(AT(proxy.sync_period))},
       {"iptables.minSyncPeriod", duration(AT(proxy.min_sync_period))},
   };
-  kind.without_effect = {"bindAddress", "bindAddressHardFail", "configSyncPeriod", "conntrack",
-                         "enableProfiling", "featureGates", "healthzBindAddress", "ipvs", "logging", "metricsBindAddress",
-                         "nftables", "oomScoreAdj", "portRange", "showHiddenMetricsForVersion", "windowsRunAsService", "winkernel"};
+  kind.without_effect = {"bindAddress",
+                         "bindAddressHardFail",
+                         "configSyncPeriod",
+                         "conntrack",
+                         "enableProfiling",
+                         "featureGates",
+                         "healthzBindAddress",
+                         "ipvs",
+                         "logging",
+                         "metricsBindAddress",
+                         "nftables",
+                         "oomScoreAdj",
+                         "portRange",
+                         "showHiddenMetricsForVersion",
+                         "windowsRunAsService",
+                         "winkernel"};
   return kind;
 }
 

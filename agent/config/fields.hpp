@@ -14,7 +14,7 @@ namespace keelson::agent {
 using ApplyField = std::function<Result<void>(const nlohmann::json& value, Options& options)>;
 
 struct ConfigKind {
-  std::string api_group;                    // the part of apiVersion before the slash
+  std::string api_group;                     // the part of apiVersion before the slash
   std::map<std::string, ApplyField> fields;  // by path, "conntrack.maxPerCore"
   std::set<std::string> without_effect;      // known to upstream; whole sub-objects by their top name
 };

@@ -10,9 +10,11 @@ Result<void> check_options(const Options& o) {
                       "nothing to run: give --manifests DIR (or staticPodPath in --config) or --kubeconfig FILE");
   }
   for (const auto& ip : o.node_ips) {
-    if (!proxy::IpAddress::parse(ip)) return make_error(Errc::invalid_argument, "--node-ip \"" + ip + "\" is not an IP address");
+    if (!proxy::IpAddress::parse(ip))
+      return make_error(Errc::invalid_argument, "--node-ip \"" + ip + "\" is not an IP address");
   }
-  if (o.node_ips.size() > 2) return make_error(Errc::invalid_argument, "--node-ip: at most one IPv4 and one IPv6 address");
+  if (o.node_ips.size() > 2)
+    return make_error(Errc::invalid_argument, "--node-ip: at most one IPv4 and one IPv6 address");
   if (!o.root_dir.is_absolute()) return make_error(Errc::invalid_argument, "--root-dir must be an absolute path");
   return {};
 }

@@ -1,5 +1,5 @@
-// Everything that can be set about the daemon, with its defaults. Filled in order: these defaults, the files of --config
-// (config_file.hpp), the flags.
+// Everything that can be set about the daemon, with its defaults. Filled in order: these defaults, the files of
+// --config (config_file.hpp), the flags.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@
 namespace keelson::agent {
 
 enum class CniMode {
-  agent,    // plugins are run by the agent; the runtime must have our shim
-  runtime,  // the runtime runs them
+  agent,      // plugins are run by the agent; the runtime must have our shim
+  runtime,    // the runtime runs them
   automatic,  // agent where the shim is installed in the runtime, else runtime
 };
 
@@ -27,8 +27,8 @@ struct Options {
   ClusterOptions cluster;           // the API server; beside it, the folder holds static pods
 
   // This node.
-  std::string hostname_override;       // empty: the host's name
-  std::vector<std::string> node_ips;   // empty: found
+  std::string hostname_override;      // empty: the host's name
+  std::vector<std::string> node_ips;  // empty: found
   std::filesystem::path root_dir = "/var/lib/keelson";
   std::filesystem::path socket = "/run/keelson/keelson.sock";
   std::filesystem::path pod_logs_dir = "/var/log/pods";

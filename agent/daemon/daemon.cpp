@@ -109,10 +109,11 @@ Awaitable<Result<void>> Daemon::connect_runtime() {
   if (p.runtime.cgroup_driver && options_.cgroup_driver.empty()) p.facts.cgroup_driver = *p.runtime.cgroup_driver;
   p.context.runtime_name = p.runtime.name;
   p.context.recursive_read_only = p.runtime.recursive_read_only;
-  log_info("runtime connected", {{"runtime", p.runtime.name},
-                                 {"version", p.runtime.version},
-                                 {"cgroup driver", p.facts.cgroup_driver == spec::CgroupDriver::systemd ? "systemd" : "cgroupfs"},
-                                 {"cgroup version", p.facts.cgroup_version}});
+  log_info("runtime connected",
+           {{"runtime", p.runtime.name},
+            {"version", p.runtime.version},
+            {"cgroup driver", p.facts.cgroup_driver == spec::CgroupDriver::systemd ? "systemd" : "cgroupfs"},
+            {"cgroup version", p.facts.cgroup_version}});
   co_return Result<void>();
 }
 
@@ -148,7 +149,8 @@ Awaitable<Result<void>> Daemon::start() {
   p.events.start();
   if (p.source) p.tasks.spawn("manifest folder", p.source->run());
   if (p.cluster) CO_CHECK_OK(co_await p.cluster->start());
-  log_info("ready", {{"node", p.facts.name}, {"address", p.facts.ips.front()}, {"manifests", options_.manifests.string()}});
+  log_info("ready",
+           {{"node", p.facts.name}, {"address", p.facts.ips.front()}, {"manifests", options_.manifests.string()}});
   co_return Result<void>();
 }
 

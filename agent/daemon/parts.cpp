@@ -31,7 +31,8 @@ Awaitable<Result<probes::ExecResult>> exec_in_container(cri::RuntimeService& run
 
 }  // namespace
 
-Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_facts, std::unique_ptr<cri::Client> cri_client)
+Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_facts,
+                     std::unique_ptr<cri::Client> cri_client)
     : executor(std::move(loop)),
       options(opts),
       clock(system_clock()),
@@ -44,20 +45,32 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
       images(executor, *client, clock, options.parallel_pulls),
       volumes(executor, pool, volumes::linux_mounter(), options.root_dir, volume_facts(facts), clock),
       probes(executor, clock,
-             {.exec = [this](std::string id, std::vector<std::string> argv, Nanoseconds timeout) {
-                return exec_in_container(*client, std::move(id), std::move(argv), timeout);
-              },
+             {.exec =
+                  [this](std::string id, std::vector<std::string> argv, Nanoseconds timeout) {
+                    return exec_in_container(*client, std::move(id), std::move(argv), timeout);
+                  },
               .on_change = [this](const std::string& uid) { pods.probe_changed(uid); },
-              .on_event = [this](const std::string& uid, const std::string& container, std::string_view reason,
-                                 const std::string& message) {
-                if (const auto pod = pods.find_uid(uid)) {
-                  journal.pod(kube::object_key(pod->pod->metadata))
-                      .event(EntryKind::warning, "container " + container, reason, message);
-                }
-              }}),
+              .on_event =
+                  [this](const std::string& uid, const std::string& container, std::string_view reason,
+                         const std::string& message) {
+                    if (const auto pod = pods.find_uid(uid)) {
+                      journal.pod(kube::object_key(pod->pod->metadata))
+                          .event(EntryKind::warning, "container " + container, reason, message);
+                    }
+                  }}),
       starts(executor, options.parallel_starts),
-      context{.executor = executor, .clock = clock, .pool = pool, .runtime = *client, .images = images, .volumes = volumes,
-              .probes = probes, .objects = objects, .facts = facts, .cgroups = cgroups, .starts = starts, .journal = journal},
+      context{.executor = executor,
+              .clock = clock,
+              .pool = pool,
+              .runtime = *client,
+              .images = images,
+              .volumes = volumes,
+              .probes = probes,
+              .objects = objects,
+              .facts = facts,
+              .cgroups = cgroups,
+              .starts = starts,
+              .journal = journal},
       pods(context),
       events(executor, *client,
              {.on_event = [this](const cri::ContainerEvent& e) { pods.runtime_changed(e.container_id, e.sandbox_id); },
@@ -74,13 +87,24 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
 
 Result<void> Daemon::Parts::connect() {
   if (options.cluster.enabled()) {
-    TRY(cluster, Cluster::create({.executor = executor, .pool = pool, .clock = clock, .options = options, .facts = facts,
-                                  .runtime = runtime, .cri = *client, .network = network, .pods = pods, .journal = journal,
-                                  .services = services, .data = data}));
+    TRY(cluster, Cluster::create({.executor = executor,
+                                  .pool = pool,
+                                  .clock = clock,
+                                  .options = options,
+                                  .facts = facts,
+                                  .runtime = runtime,
+                                  .cri = *client,
+                                  .network = network,
+                                  .pods = pods,
+                                  .journal = journal,
+                                  .services = services,
+                                  .data = data}));
     objects.target = &cluster->objects();
     tokens.target = &cluster->tokens();
   } else if (!options.manifests.empty()) {
-    ManifestSourceOptions source_options{.dir = options.manifests, .root_dir = options.root_dir, .node_name = facts.name,
+    ManifestSourceOptions source_options{.dir = options.manifests,
+                                         .root_dir = options.root_dir,
+                                         .node_name = facts.name,
                                          .service_cidr = options.service_cidr};
     source = std::make_unique<ManifestSource>(
         executor, pool, clock, pods, source_options,

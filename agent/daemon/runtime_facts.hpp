@@ -11,8 +11,8 @@
 namespace keelson::agent {
 
 struct RuntimeFacts {
-  std::string name;     // "containerd"
-  std::string version;  // "1.6.20~ds1"
+  std::string name;                                 // "containerd"
+  std::string version;                              // "1.6.20~ds1"
   std::optional<spec::CgroupDriver> cgroup_driver;  // none: the runtime does not tell
   cni::RuntimeCni cni = cni::RuntimeCni::unknown;
   std::string cni_conf_dir;  // where the runtime looks for its networks; empty: it does not tell

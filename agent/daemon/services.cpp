@@ -14,8 +14,8 @@ std::map<std::string, std::shared_ptr<const T>> by_key(const std::vector<std::sh
 
 // Calls set(object) for what is new or other than before, remove(key) for what is gone.
 template <class T, class Set, class Remove>
-void pass_differences(const std::vector<std::shared_ptr<const T>>& before, const std::vector<std::shared_ptr<const T>>& now,
-                      Set set, Remove remove) {
+void pass_differences(const std::vector<std::shared_ptr<const T>>& before,
+                      const std::vector<std::shared_ptr<const T>>& now, Set set, Remove remove) {
   const auto old = by_key(before);
   const auto fresh = by_key(now);
   for (const auto& [key, object] : old) {

@@ -18,7 +18,8 @@ stats::PodTarget to_target(const Daemon::Parts& parts, const PodView& view) {
   out.name = pod.metadata.name;
   out.ns = pod.metadata.ns;
   out.uid = pod.metadata.uid;
-  out.cgroup = spec::cgroup_path(spec::pod_cgroup(facts.cgroup_root, spec::qos_class(pod), out.uid), facts.cgroup_driver);
+  out.cgroup =
+      spec::cgroup_path(spec::pod_cgroup(facts.cgroup_root, spec::qos_class(pod), out.uid), facts.cgroup_driver);
   if (!view.observed->sandboxes.empty()) {
     const auto& sandbox = view.observed->sandboxes.front();
     out.started_at = sandbox.created_at;

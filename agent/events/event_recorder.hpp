@@ -19,7 +19,7 @@ namespace keelson::agent {
 
 struct EventLimits {
   std::size_t queue = 1000;
-  int tries = 12;                         // of one event, while the API server is away
+  int tries = 12;                                // of one event, while the API server is away
   Nanoseconds retry = std::chrono::seconds(10);  // between them; before the second a random part of it
   CorrelatorLimits correlator;
 };

@@ -35,7 +35,7 @@ struct ImageManager::Pull {
   bool done = false;
   std::optional<Error> error;
   std::uint64_t size = 0;
-  Nanoseconds took{};      // of the pull itself
+  Nanoseconds took{};  // of the pull itself
   std::list<Notifier*> waiters;
 };
 
@@ -79,8 +79,9 @@ Awaitable<ImageOutcome> ImageManager::ensure(ImageRequest request, PodJournal& j
       co_return waiting("ImageInspectError", text, clock_.now() + kLookAgain);
     }
     if (*seen) {
-      journal.event(EntryKind::normal, request.object, "Pulled",
-                    "Container image " + in_quotes(request.image) + " already present on machine and can be accessed by the pod");
+      journal.event(
+          EntryKind::normal, request.object, "Pulled",
+          "Container image " + in_quotes(request.image) + " already present on machine and can be accessed by the pod");
       co_return ImageOutcome{.facts = **seen, .wait = {}};
     }
     if (request.policy == "Never") {
@@ -164,8 +165,8 @@ Awaitable<ImageOutcome> ImageManager::pull(ImageRequest request, std::string nam
   last_error_.erase(key);
   journal.event(EntryKind::normal, request.object, "Pulled",
                 "Successfully pulled image " + in_quotes(request.image) + " in " + duration_text(shared->took) + " (" +
-                    duration_text(clock_.steady_now() - start) + " including waiting). Image size: " +
-                    std::to_string(shared->size) + " bytes.");
+                    duration_text(clock_.steady_now() - start) +
+                    " including waiting). Image size: " + std::to_string(shared->size) + " bytes.");
   co_return ImageOutcome{.facts = **seen, .wait = {}};
 }
 

@@ -1,6 +1,6 @@
-// Images: whether one is present, pulling it when the policy asks for it, and the backoff between failed pulls. Pulls of
-// the same image by several pods are one pull; the number of pulls at a time is bounded, and a slow registry delays only
-// the pods that need it. After upstream's pkg/kubelet/images/image_manager.go.
+// Images: whether one is present, pulling it when the policy asks for it, and the backoff between failed pulls. Pulls
+// of the same image by several pods are one pull; the number of pulls at a time is bounded, and a slow registry delays
+// only the pods that need it. After upstream's pkg/kubelet/images/image_manager.go.
 #pragma once
 
 #include <functional>
@@ -21,13 +21,13 @@ namespace keelson::agent {
 
 // What the container config needs to know of an image.
 struct ImageFacts {
-  std::string ref;        // the runtime's ID of it
+  std::string ref;       // the runtime's ID of it
   spec::ImageUser user;  // that it names
 };
 
 // Why a container cannot have its image yet: the waiting state to show, and when to try again.
 struct ImageWait {
-  std::string reason;   // ErrImagePull, ImagePullBackOff, ErrImageNeverPull, InvalidImageName, ImageInspectError
+  std::string reason;  // ErrImagePull, ImagePullBackOff, ErrImageNeverPull, InvalidImageName, ImageInspectError
   std::string message;
   SystemTime retry_at{};
 };
@@ -40,9 +40,9 @@ struct ImageOutcome {
 
 struct ImageRequest {
   std::string pod_uid;
-  std::string image;    // as the spec writes it
-  std::string policy;   // Always, IfNotPresent, Never
-  std::string object;   // for the journal: "container web"
+  std::string image;   // as the spec writes it
+  std::string policy;  // Always, IfNotPresent, Never
+  std::string object;  // for the journal: "container web"
 };
 
 class ImageManager {

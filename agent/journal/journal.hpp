@@ -28,9 +28,9 @@ struct JournalEntry {
 // Something the pod waits for now.
 struct JournalWait {
   std::string object;
-  std::string what;                  // e.g. "back-off before the next restart"
-  std::string why;                   // what the other side said
-  std::string hint;                  // what a person can do
+  std::string what;  // e.g. "back-off before the next restart"
+  std::string why;   // what the other side said
+  std::string hint;  // what a person can do
   SystemTime since{};
   std::optional<SystemTime> until{};  // when the agent tries again by itself
 };
@@ -91,7 +91,11 @@ class Journal {
 class StepTimer {
  public:
   StepTimer(PodJournal& journal, std::string object, std::string what, const Clock& clock)
-      : journal_(journal), object_(std::move(object)), what_(std::move(what)), clock_(clock), start_(clock.steady_now()) {}
+      : journal_(journal),
+        object_(std::move(object)),
+        what_(std::move(what)),
+        clock_(clock),
+        start_(clock.steady_now()) {}
   void finish(std::string_view outcome = {}) { journal_.step(object_, what_, clock_.steady_now() - start_, outcome); }
 
  private:

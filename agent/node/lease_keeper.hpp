@@ -17,8 +17,8 @@ inline constexpr const char* kLeaseNamespace = "kube-node-lease";
 
 struct LeaseOptions {
   std::string node;
-  Seconds duration{40};         // nodeLeaseDurationSeconds
-  Nanoseconds interval{};       // between renewals; zero: a quarter of the duration
+  Seconds duration{40};                         // nodeLeaseDurationSeconds
+  Nanoseconds interval{};                       // between renewals; zero: a quarter of the duration
   Nanoseconds first_retry = Milliseconds(200);  // doubling up to the interval
 };
 
@@ -50,7 +50,7 @@ class LeaseKeeper {
   const Clock& clock_;
   const LeaseOptions options_;
   std::function<std::string()> node_uid_;
-  Notifier wake_;  // node_changed() -> run()
+  Notifier wake_;                     // node_changed() -> run()
   std::optional<kube::Lease> lease_;  // as the API server last gave it
   std::optional<SystemTime> renewed_;
   bool waits_for_node_ = false;

@@ -25,8 +25,8 @@ constexpr std::array<std::string_view, 13> kAllowedLabels = {"kubernetes.io/host
                                                              "node.kubernetes.io/windows-build"};
 
 bool in_domain(std::string_view name, std::string_view domain) {
-  return name == domain || (name.size() > domain.size() && name.ends_with(domain) &&
-                            name[name.size() - domain.size() - 1] == '.');
+  return name == domain ||
+         (name.size() > domain.size() && name.ends_with(domain) && name[name.size() - domain.size() - 1] == '.');
 }
 
 bool may_set(std::string_view key) {

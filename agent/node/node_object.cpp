@@ -20,10 +20,17 @@ constexpr const char* kUninitialized = "node.cloudprovider.kubernetes.io/uniniti
 constexpr std::string_view kHugePages = "hugepages-";
 
 // What registration sets again on a Node that exists already.
-constexpr std::array<const char*, 11> kReconciledLabels = {
-    kHostname, "topology.kubernetes.io/zone", "topology.kubernetes.io/region",
-    "failure-domain.beta.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/region",
-    "node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type", kOs, kArch, kBetaOs, kBetaArch};
+constexpr std::array<const char*, 11> kReconciledLabels = {kHostname,
+                                                           "topology.kubernetes.io/zone",
+                                                           "topology.kubernetes.io/region",
+                                                           "failure-domain.beta.kubernetes.io/zone",
+                                                           "failure-domain.beta.kubernetes.io/region",
+                                                           "node.kubernetes.io/instance-type",
+                                                           "beta.kubernetes.io/instance-type",
+                                                           kOs,
+                                                           kArch,
+                                                           kBetaOs,
+                                                           kBetaArch};
 
 const std::string& hostname_of(const NodeConfig& config) {
   return config.hostname.empty() ? config.name : config.hostname;
@@ -242,8 +249,8 @@ std::vector<NodeEvent> node_events(const kube::Node& before, const kube::Node& a
   };
   const auto& boot = before.status.node_info.boot_id;
   if (!boot.empty() && boot != after.status.node_info.boot_id) {
-    events.push_back({"Warning", "Rebooted",
-                      "Node " + name + " has been rebooted, boot id: " + after.status.node_info.boot_id});
+    events.push_back(
+        {"Warning", "Rebooted", "Node " + name + " has been rebooted, boot id: " + after.status.node_info.boot_id});
   }
   static constexpr std::array<std::array<const char*, 3>, 3> kPressures = {
       {{"MemoryPressure", "NodeHasInsufficientMemory", "NodeHasSufficientMemory"},

@@ -23,11 +23,11 @@ inline constexpr std::size_t kMaxImageNames = 5;
 // What the configuration says of the node; the same as long as the agent runs.
 struct NodeConfig {
   std::string name;
-  std::string hostname;         // for the label and the address; empty: `name`
-  kube::StringMap labels;       // --node-labels, checked by parse_node_labels()
+  std::string hostname;    // for the label and the address; empty: `name`
+  kube::StringMap labels;  // --node-labels, checked by parse_node_labels()
   std::vector<kube::Taint> taints;
   std::string provider_id;
-  bool register_node = true;            // false: somebody else creates the Node, it is waited for
+  bool register_node = true;             // false: somebody else creates the Node, it is waited for
   bool external_cloud_provider = false;  // --cloud-provider=external
   bool controller_attaches = true;       // enableControllerAttachDetach
   std::vector<std::string> node_ips;     // --node-ip: at most one of each family; empty: NodeInput::ips' first
@@ -52,13 +52,13 @@ struct NodeInput {
   std::string runtime_name;     // "containerd"
   std::string runtime_version;  // empty: "Unknown"
   std::vector<kube::NodeRuntimeHandler> runtime_handlers;
-  std::optional<bool> supplemental_groups_policy;  // unset: the runtime has not said
-  std::vector<NodeImage> images;                   // in any order
+  std::optional<bool> supplemental_groups_policy;          // unset: the runtime has not said
+  std::vector<NodeImage> images;                           // in any order
   std::optional<std::vector<std::string>> volumes_in_use;  // unset: volumes of before a restart are not known yet
   bool memory_pressure = false;
   bool disk_pressure = false;
   bool pid_pressure = false;
-  std::vector<std::string> errors;  // why the node is not Ready, in upstream's order: see runtime_health.hpp
+  std::vector<std::string> errors;       // why the node is not Ready, in upstream's order: see runtime_health.hpp
   std::optional<SteadyTime> recheck_at;  // when time alone changes this (RuntimeHealth::due)
 };
 

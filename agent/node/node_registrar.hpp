@@ -1,7 +1,7 @@
 // Keeps this node's Node object at the API server: creates it or takes over the one that is there, and brings its
-// status in line with what is so on the machine. Nothing is polled: a change of the input is sent at once when somebody waits
-// for it (conditions, volumesInUse), at most every nodeStatusUpdateFrequency otherwise, and a mere sign of life every
-// nodeStatusReportFrequency. After upstream's pkg/kubelet/kubelet_node_status.go.
+// status in line with what is so on the machine. Nothing is polled: a change of the input is sent at once when somebody
+// waits for it (conditions, volumesInUse), at most every nodeStatusUpdateFrequency otherwise, and a mere sign of life
+// every nodeStatusReportFrequency. After upstream's pkg/kubelet/kubelet_node_status.go.
 //
 //   owner -> input_changed();  watch of the own Node -> observed(), deleted();
 //   this -> POST nodes, PATCH nodes/NAME/status

@@ -14,7 +14,8 @@ using Json = nlohmann::json;
 Json encode_backoff(const std::map<std::string, BackoffState>& backoff) {
   Json out = Json::object();
   for (const auto& [name, state] : backoff) {
-    out[name] = {{"delayNanos", state.delay.count()}, {"lastUpdateNanos", state.last_update.time_since_epoch().count()}};
+    out[name] = {{"delayNanos", state.delay.count()},
+                 {"lastUpdateNanos", state.last_update.time_since_epoch().count()}};
   }
   return out;
 }

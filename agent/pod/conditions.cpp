@@ -56,8 +56,9 @@ Verdict ready_verdict(const StatusInput& in, const Verdict& containers) {
               "corresponding condition of pod readiness gate \"" + gate.condition_type + "\" does not exist."};
     }
     if (condition->status != "True") {
-      return {false, "ReadinessGatesNotReady",
-              "the status of pod readiness gate \"" + gate.condition_type + "\" is not \"True\", but " + condition->status};
+      return {
+          false, "ReadinessGatesNotReady",
+          "the status of pod readiness gate \"" + gate.condition_type + "\" is not \"True\", but " + condition->status};
     }
   }
   return {true, "", ""};

@@ -44,8 +44,8 @@ struct PodContext {
   Semaphore& starts;  // how many pods start at the same time
   Journal& journal;
   std::string runtime_name = "containerd";
-  bool service_hosts = false;          // put Service names into /etc/hosts: no cluster DNS here
-  bool recursive_read_only = false;    // the runtime has it
+  bool service_hosts = false;                           // put Service names into /etc/hosts: no cluster DNS here
+  bool recursive_read_only = false;                     // the runtime has it
   std::map<std::string, std::string> runtime_handlers;  // RuntimeClass name -> handler; absent: the name itself
 
   // worker -> manager: the pod's status changed.

@@ -27,7 +27,8 @@ Awaitable<Result<void>> get(kube::HttpGetAction action, HookTarget target) {
   CO_TRY(const auto port, probes::resolve_port(action.port, target.container));
   CO_TRY(auto aim, probes::make_http_target(action, target.pod_ip, port, probes::kLifecycleUserAgent));
   auto answer = co_await probes::http_get(std::make_shared<const probes::HttpTarget>(std::move(aim)), kNoLimit);
-  const bool plain = !answer && answer.error().message.find("server gave HTTP response to HTTPS client") != std::string::npos;
+  const bool plain =
+      !answer && answer.error().message.find("server gave HTTP response to HTTPS client") != std::string::npos;
   if (!plain) co_return answer ? Result<void>() : Result<void>(answer.error());
   action.scheme = "HTTP";
   CO_TRY(auto again, probes::make_http_target(action, target.pod_ip, port, probes::kLifecycleUserAgent));
@@ -44,7 +45,8 @@ Awaitable<Result<void>> run_hook(PodContext& context, kube::LifecycleHandler hoo
     co_await sleep_for(Seconds(hook.sleep->seconds));
     co_return Result<void>();
   }
-  co_return make_error(Errc::invalid_argument, "cannot run handler: exec, httpGet and sleep are the ones that there are");
+  co_return make_error(Errc::invalid_argument,
+                       "cannot run handler: exec, httpGet and sleep are the ones that there are");
 }
 
 }  // namespace keelson::agent

@@ -112,9 +112,9 @@ std::shared_ptr<const kube::Pod> PodManager::orphan_pod(const std::string& uid, 
 // Pods that the runtime or the disk hold, but no source: each gets a worker whose only work is to remove it.
 void PodManager::adopt_orphans(const Listing& listing) {
   for (const auto& [uid, entry] : listing.pods) {
-    const bool wanted = workers_.count(uid) > 0 || std::any_of(early_.begin(), early_.end(), [&, &id = uid](const auto& p) {
-      return p->metadata.uid == id;
-    });
+    const bool wanted =
+        workers_.count(uid) > 0 ||
+        std::any_of(early_.begin(), early_.end(), [&, &id = uid](const auto& p) { return p->metadata.uid == id; });
     if (wanted) continue;
     auto pod = orphan_pod(uid, entry);
     log_info("removing a pod that no source wants", {{"pod", kube::object_key(pod->metadata)}, {"uid", uid}});
@@ -262,7 +262,8 @@ Awaitable<void> PodManager::follow_requests() {
     co_await pods_changed_.wait();
     std::int64_t sum = 0;
     for (const auto& [uid, worker] : workers_) {
-      if (spec::qos_class(*worker->pod()) == spec::Qos::burstable) sum += spec::cpu_millis(spec::pod_requests(*worker->pod()));
+      if (spec::qos_class(*worker->pod()) == spec::Qos::burstable)
+        sum += spec::cpu_millis(spec::pod_requests(*worker->pod()));
     }
     if (sum == written) continue;
     auto write = [cgroups = ctx_.cgroups, sum]() mutable { return cgroups.set_burstable_requests(sum); };

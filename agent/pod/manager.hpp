@@ -58,7 +58,8 @@ class PodManager {
   // Called when a pod came, changed its status, or went.
   void on_change(std::function<void()> handler) { handlers_.push_back(std::move(handler)); }
   // Called with each new status of a pod, and with the UID of a pod of which nothing is left.
-  using StatusHandler = std::function<void(const std::string& uid, const std::shared_ptr<const kube::PodStatus>& status)>;
+  using StatusHandler =
+      std::function<void(const std::string& uid, const std::shared_ptr<const kube::PodStatus>& status)>;
   void on_status(StatusHandler handler) { status_handler_ = std::move(handler); }
   void on_gone(std::function<void(const std::string& uid)> handler) { gone_handler_ = std::move(handler); }
 
@@ -83,11 +84,11 @@ class PodManager {
   void changed();
 
   PodContext& ctx_;
-  std::map<std::string, std::unique_ptr<PodWorker>> workers_;                // by UID
-  std::map<std::string, std::string> uid_by_key_;                            // "namespace/name" -> UID of its worker
-  std::map<std::string, std::shared_ptr<const kube::Pod>> waiting_;          // by key: wanted once the earlier is gone
-  std::map<std::string, std::string> uid_by_id_;                             // container or sandbox -> pod
-  std::vector<std::shared_ptr<const kube::Pod>> early_;                      // wanted before sources_ready()
+  std::map<std::string, std::unique_ptr<PodWorker>> workers_;        // by UID
+  std::map<std::string, std::string> uid_by_key_;                    // "namespace/name" -> UID of its worker
+  std::map<std::string, std::shared_ptr<const kube::Pod>> waiting_;  // by key: wanted once the earlier is gone
+  std::map<std::string, std::string> uid_by_id_;                     // container or sandbox -> pod
+  std::vector<std::shared_ptr<const kube::Pod>> early_;              // wanted before sources_ready()
   std::vector<PodView> remembered_;
   std::unique_ptr<Listing> first_;
   std::vector<std::function<void()>> handlers_;

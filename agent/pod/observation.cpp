@@ -14,9 +14,8 @@ const ContainerObservation* PodObservation::find(const std::string& name, std::s
 
 const ContainerObservation* PodObservation::find_current(const std::string& name) const {
   if (sandboxes.empty()) return nullptr;
-  const auto it = std::find_if(containers.begin(), containers.end(), [&](const auto& c) {
-    return c.name == name && c.sandbox_id == sandboxes.front().id;
-  });
+  const auto it = std::find_if(containers.begin(), containers.end(),
+                               [&](const auto& c) { return c.name == name && c.sandbox_id == sandboxes.front().id; });
   return it == containers.end() ? nullptr : &*it;
 }
 

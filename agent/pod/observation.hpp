@@ -46,7 +46,7 @@ struct SandboxObservation {
 };
 
 struct PodObservation {
-  std::vector<SandboxObservation> sandboxes;    // newest (highest attempt) first
+  std::vector<SandboxObservation> sandboxes;     // newest (highest attempt) first
   std::vector<ContainerObservation> containers;  // newest (highest attempt, then creation) first within a name
 
   // The n-th newest container of that name, or nullptr.

@@ -70,10 +70,14 @@ Awaitable<Result<void>> observe_containers(cri::RuntimeService& runtime, Blockin
 
 RunState to_run_state(cri::v1::ContainerState state) {
   switch (state) {
-    case cri::v1::CONTAINER_CREATED: return RunState::created;
-    case cri::v1::CONTAINER_RUNNING: return RunState::running;
-    case cri::v1::CONTAINER_EXITED: return RunState::exited;
-    default: return RunState::unknown;
+    case cri::v1::CONTAINER_CREATED:
+      return RunState::created;
+    case cri::v1::CONTAINER_RUNNING:
+      return RunState::running;
+    case cri::v1::CONTAINER_EXITED:
+      return RunState::exited;
+    default:
+      return RunState::unknown;
   }
 }
 
@@ -109,7 +113,8 @@ ContainerObservation to_observation(const cri::v1::ContainerStatus& status, std:
   out.log_path = status.log_path();
   if (status.has_user() && status.user().has_linux()) {
     const auto& user = status.user().linux();
-    out.user = ContainerUser{user.uid(), user.gid(), {user.supplemental_groups().begin(), user.supplemental_groups().end()}};
+    out.user =
+        ContainerUser{user.uid(), user.gid(), {user.supplemental_groups().begin(), user.supplemental_groups().end()}};
   }
   return out;
 }

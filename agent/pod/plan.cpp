@@ -133,12 +133,18 @@ class Planner {
       return false;
     }
     switch (seen->state) {
-      case RunState::running: return keep_or_stop(c, init, *seen);
-      case RunState::created: out_.start.push_back({c.name, init, seen->attempt, seen->id, {}}); return false;
-      case RunState::unknown:
-        out_.stop.push_back({seen->id, c.name, "Container " + c.name + " is in unknown state, try killing it before restart", {}});
+      case RunState::running:
+        return keep_or_stop(c, init, *seen);
+      case RunState::created:
+        out_.start.push_back({c.name, init, seen->attempt, seen->id, {}});
         return false;
-      case RunState::exited: restart_or_leave(c, init, *seen); return false;
+      case RunState::unknown:
+        out_.stop.push_back(
+            {seen->id, c.name, "Container " + c.name + " is in unknown state, try killing it before restart", {}});
+        return false;
+      case RunState::exited:
+        restart_or_leave(c, init, *seen);
+        return false;
     }
     return false;
   }
@@ -180,8 +186,8 @@ class Planner {
       return;
     }
     out_.waiting[c.name] = {"CrashLoopBackOff", "back-off " + seconds_text(state->delay) +
-                                                    " restarting failed container=" + c.name + " pod=" +
-                                                    spec::pod_description(in_.pod)};
+                                                    " restarting failed container=" + c.name +
+                                                    " pod=" + spec::pod_description(in_.pod)};
     if (!out_.wake_at || *until < *out_.wake_at) out_.wake_at = until;
   }
 
@@ -228,7 +234,8 @@ bool restarts_after_exit(const kube::Pod& pod, const kube::Container& container,
 SandboxChange sandbox_change(const kube::Pod& pod, const PodObservation& observed) {
   if (observed.sandboxes.empty()) return {true, 0};
   const auto& newest = observed.sandboxes.front();
-  const auto ready = std::count_if(observed.sandboxes.begin(), observed.sandboxes.end(), [](const auto& s) { return s.ready; });
+  const auto ready =
+      std::count_if(observed.sandboxes.begin(), observed.sandboxes.end(), [](const auto& s) { return s.ready; });
   const bool changed = ready > 1 || !newest.ready || newest.host_network != pod.spec.host_network ||
                        (!pod.spec.host_network && newest.ips.empty());
   return {changed, changed ? newest.attempt + 1 : newest.attempt};

@@ -1,5 +1,5 @@
-// The heart of the agent, as a pure function: what a pod should be, what the runtime says it is, and the time, to what is
-// to be done next. After upstream's computePodActions (pkg/kubelet/kuberuntime/kuberuntime_manager.go); the worker
+// The heart of the agent, as a pure function: what a pod should be, what the runtime says it is, and the time, to what
+// is to be done next. After upstream's computePodActions (pkg/kubelet/kuberuntime/kuberuntime_manager.go); the worker
 // performs the plan, observes again and asks again, so a plan never has to look further than one step.
 #pragma once
 
@@ -45,7 +45,7 @@ struct StartContainer {
 struct StopContainer {
   std::string id;
   std::string name;
-  std::string message;                      // as the Killing event says it
+  std::string message;                        // as the Killing event says it
   std::optional<std::int64_t> grace_seconds;  // a failed probe's own; none: the pod's
 };
 
@@ -55,16 +55,16 @@ struct Waiting {
 };
 
 struct Plan {
-  bool stop_pod = false;            // stop every container and every sandbox
-  bool create_sandbox = false;      // after that
+  bool stop_pod = false;        // stop every container and every sandbox
+  bool create_sandbox = false;  // after that
   std::uint32_t sandbox_attempt = 0;
   std::vector<StopContainer> stop;
   std::vector<std::string> remove;            // IDs of dead instances that nothing refers to any more
   std::vector<std::string> remove_sandboxes;  // IDs of replaced sandboxes that hold nothing any more
-  std::vector<StartContainer> start;  // in this order; an init container that fails ends the round
-  std::map<std::string, Waiting> waiting;  // containers that have to wait for their backoff
-  std::optional<SystemTime> wake_at;       // when time alone changes the plan
-  bool finished = false;  // nothing runs, nothing will run again: the pod Succeeded or Failed
+  std::vector<StartContainer> start;          // in this order; an init container that fails ends the round
+  std::map<std::string, Waiting> waiting;     // containers that have to wait for their backoff
+  std::optional<SystemTime> wake_at;          // when time alone changes the plan
+  bool finished = false;                      // nothing runs, nothing will run again: the pod Succeeded or Failed
 };
 
 [[nodiscard]] Plan plan(const PlanInput& input);

@@ -5,10 +5,10 @@
 #include "agent/pod/observer.hpp"
 #include "agent/pod/worker.hpp"
 #include "agent/spec/container_config.hpp"
+#include "agent/spec/dns.hpp"
 #include "agent/spec/environment.hpp"
 #include "agent/spec/hosts.hpp"
 #include "agent/spec/names.hpp"
-#include "agent/spec/dns.hpp"
 #include "agent/spec/sandbox_config.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
@@ -40,7 +40,8 @@ std::vector<spec::Device> to_spec_devices(const std::vector<volumes::ContainerDe
 
 std::vector<std::int64_t> volume_groups(const volumes::MountedVolumes& volumes) {
   std::vector<std::int64_t> out;
-  for (const auto& [name, v] : volumes) out.insert(out.end(), v.supplemental_groups.begin(), v.supplemental_groups.end());
+  for (const auto& [name, v] : volumes)
+    out.insert(out.end(), v.supplemental_groups.begin(), v.supplemental_groups.end());
   return out;
 }
 
@@ -49,7 +50,8 @@ struct ContainerFiles {
 };
 
 // The log folder and the file for the termination message.
-Result<ContainerFiles> make_files(const spec::NodeFacts& facts, const kube::Pod& pod, const kube::Container& container) {
+Result<ContainerFiles> make_files(const spec::NodeFacts& facts, const kube::Pod& pod,
+                                  const kube::Container& container) {
   CHECK_OK(make_dirs(spec::container_log_dir(facts, pod, container.name), 0755));
   ContainerFiles out;
   if (!container.termination_message_path.empty()) {
@@ -68,7 +70,8 @@ void link_log(const fs::path& link, const fs::path& log) {
 
 std::string config_hint(const std::string& message) {
   if (message.find("not found") != std::string::npos) return "create the object, or mark the reference optional";
-  if (message.find("couldn't find key") != std::string::npos) return "add the key to the object, or correct the reference";
+  if (message.find("couldn't find key") != std::string::npos)
+    return "add the key to the object, or correct the reference";
   return "correct the container's spec";
 }
 
@@ -81,7 +84,8 @@ void PodWorker::container_failed(const std::string& name, const Error& error, st
   journal().wait("container " + name, reason, error.message,
                  config ? config_hint(error.message) : "see the runtime's message; the agent tries again by itself",
                  ctx_.clock.now() + kConfigRetry);
-  log_warn("container not started", {{"pod", key()}, {"container", name}, {"reason", reason}, {"error", error.message}});
+  log_warn("container not started",
+           {{"pod", key()}, {"container", name}, {"reason", reason}, {"error", error.message}});
   fail(name, {reason, error.message}, kConfigRetry);
 }
 
@@ -126,13 +130,17 @@ Awaitable<bool> PodWorker::start_container(StartContainer start) {
   co_return ran.has_value();
 }
 
-Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container& container, const StartContainer& start,
-                                                           const ImageFacts& image) {
+Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container& container,
+                                                           const StartContainer& start, const ImageFacts& image) {
   StepTimer timer(journal(), "container " + container.name, "create", ctx_.clock);
   CO_CHECK_OK(co_await write_hosts_file());
   hosts_written_ = true;
-  CO_TRY(auto environment, spec::make_environment({.pod = *pod_, .container = container, .objects = *objects_,
-                                                   .node = ctx_.facts, .pod_ips = pod_ips(), .read_volume_file = {}}));
+  CO_TRY(auto environment, spec::make_environment({.pod = *pod_,
+                                                   .container = container,
+                                                   .objects = *objects_,
+                                                   .node = ctx_.facts,
+                                                   .pod_ips = pod_ips(),
+                                                   .read_volume_file = {}}));
   for (const auto& what : environment.skipped) {
     journal().event(EntryKind::warning, "container " + container.name, "InvalidEnvironmentVariableNames",
                     "Keys that no environment variable can have were skipped: " + what);
@@ -151,11 +159,19 @@ Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container
   CO_TRY(const auto files, co_await run_job(std::move(make)));
 
   const spec::PodSecurityFacts security{volume_groups(mounted_), {}};
-  spec::ContainerInput input{.pod = *pod_, .container = container, .node = ctx_.facts, .image_ref = image.ref,
-                             .image_user = image.user, .restart_count = start.restart_count,
-                             .environment = std::move(environment.variables), .mounts = {},
-                             .devices = to_spec_devices(devices), .etc_hosts = {}, .termination_log = files.termination_log,
-                             .target_container_id = {}, .security = security};
+  spec::ContainerInput input{.pod = *pod_,
+                             .container = container,
+                             .node = ctx_.facts,
+                             .image_ref = image.ref,
+                             .image_user = image.user,
+                             .restart_count = start.restart_count,
+                             .environment = std::move(environment.variables),
+                             .mounts = {},
+                             .devices = to_spec_devices(devices),
+                             .etc_hosts = {},
+                             .termination_log = files.termination_log,
+                             .target_container_id = {},
+                             .security = security};
   for (const auto& m : mounts) input.mounts.push_back(to_spec_mount(m));
   if (spec::mounts_hosts_file(*pod_, container, pod_ips())) input.etc_hosts = spec::pod_etc_hosts(ctx_.facts, uid());
   CO_TRY(auto config, spec::make_container_config(input));

@@ -38,8 +38,8 @@ struct NodePreparation {
 };
 
 Result<void> prepare(NodePreparation& p) {
-  for (const auto& dir : {spec::pod_dir(p.facts, p.uid), spec::pod_volumes_dir(p.facts, p.uid),
-                          spec::pod_plugins_dir(p.facts, p.uid)}) {
+  for (const auto& dir :
+       {spec::pod_dir(p.facts, p.uid), spec::pod_volumes_dir(p.facts, p.uid), spec::pod_plugins_dir(p.facts, p.uid)}) {
     CHECK_OK(with_context(make_dirs(dir, 0750), "error making pod data directories"));
   }
   CHECK_OK(store_checkpoint(spec::pod_dir(p.facts, p.uid), p.checkpoint));
@@ -57,9 +57,13 @@ std::string volume_hint(const std::string& message) {
 }  // namespace
 
 Awaitable<Result<void>> PodWorker::prepare_node() {
-  NodePreparation p{ctx_.facts, uid(), spec::pod_log_dir(ctx_.facts, *pod_), ctx_.cgroups,
+  NodePreparation p{ctx_.facts,
+                    uid(),
+                    spec::pod_log_dir(ctx_.facts, *pod_),
+                    ctx_.cgroups,
                     spec::pod_cgroup(ctx_.facts.cgroup_root, spec::qos_class(*pod_), uid()),
-                    spec::pod_cgroup_resources(*pod_, ctx_.facts), Checkpoint{pod_, *status_, backoff_}};
+                    spec::pod_cgroup_resources(*pod_, ctx_.facts),
+                    Checkpoint{pod_, *status_, backoff_}};
   auto work = [p = std::move(p)]() mutable { return prepare(p); };
   co_return co_await run_job(std::move(work));
 }
@@ -113,7 +117,8 @@ Awaitable<bool> PodWorker::start_sandbox(std::uint32_t attempt) {
   }
   permit_ = co_await ctx_.starts.acquire();
   if (attempt > 0) {
-    journal().event(EntryKind::normal, "pod", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+    journal().event(EntryKind::normal, "pod", "SandboxChanged",
+                    "Pod sandbox changed, it will be killed and re-created.");
   }
   StepTimer timer(journal(), "pod", "create sandbox", ctx_.clock);
   auto prepared = co_await prepare_node();
@@ -124,7 +129,8 @@ Awaitable<bool> PodWorker::start_sandbox(std::uint32_t attempt) {
     timer.finish(message);
     journal().event(EntryKind::warning, "pod", "FailedCreatePodSandBox", "Failed to create pod sandbox: " + message);
     const auto delay = retries_.fail("sandbox", ctx_.clock.now());
-    journal().wait("pod", "its sandbox", message, "see the message of the runtime or CNI plugin", ctx_.clock.now() + delay);
+    journal().wait("pod", "its sandbox", message, "see the message of the runtime or CNI plugin",
+                   ctx_.clock.now() + delay);
     log_warn("sandbox not created", {{"pod", key()}, {"error", message}});
     fail("sandbox", {}, delay);
     look_at_all_ = true;

@@ -31,9 +31,11 @@ kube::ContainerState state_of(const StatusInput& in, const ContainerObservation&
   switch (c.state) {
     case RunState::running:
       return {.waiting = {}, .running = kube::ContainerStateRunning{truncated(c.started_at)}, .terminated = {}};
-    case RunState::exited: return terminated_state(in, c);
+    case RunState::exited:
+      return terminated_state(in, c);
     case RunState::created:
-    case RunState::unknown: break;
+    case RunState::unknown:
+      break;
   }
   return {};
 }
@@ -56,14 +58,16 @@ void fill_from_runtime(const StatusInput& in, const ContainerObservation& c, kub
   out.image_id = c.image_id;
   if (!c.image.empty()) out.image = c.image;
   out.state = state_of(in, c);
-  if (c.user) out.user = kube::ContainerUser{kube::LinuxContainerUser{c.user->uid, c.user->gid, c.user->supplemental_groups}};
+  if (c.user)
+    out.user = kube::ContainerUser{kube::LinuxContainerUser{c.user->uid, c.user->gid, c.user->supplemental_groups}};
 }
 
 // A waiting reason takes the place of an exit that will be tried again; the exit becomes lastState.
 void apply_waiting(const Waiting& waiting, kube::ContainerStatus& out) {
   if (out.state.running) return;
   if (out.state.terminated) out.last_state = out.state;
-  out.state = {.waiting = kube::ContainerStateWaiting{waiting.reason, waiting.message}, .running = {}, .terminated = {}};
+  out.state = {
+      .waiting = kube::ContainerStateWaiting{waiting.reason, waiting.message}, .running = {}, .terminated = {}};
 }
 
 kube::ContainerStatus make_container_status(const StatusInput& in, const kube::Container& spec, bool init,

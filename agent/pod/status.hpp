@@ -20,7 +20,7 @@ struct StatusInput {
   const std::vector<std::string>& host_ips;       // of this node, primary first
   const std::string& runtime_name;                // the scheme of container IDs, e.g. "containerd"
   SystemTime now;
-  bool stopping = false;  // the pod is being deleted or stopped
+  bool stopping = false;             // the pod is being deleted or stopped
   const Waiting* failure = nullptr;  // why the pod as a whole has failed; it is Failed once nothing of it runs
 };
 

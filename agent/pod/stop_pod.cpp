@@ -51,8 +51,7 @@ Result<void> remove_files(const spec::NodeFacts& facts, const kube::Pod& pod, co
 
 }  // namespace
 
-Awaitable<void> PodWorker::stop_one(StopContainer container, std::int64_t grace,
-                                    std::shared_ptr<Result<void>> out) {
+Awaitable<void> PodWorker::stop_one(StopContainer container, std::int64_t grace, std::shared_ptr<Result<void>> out) {
   const auto* spec = find_container(container.name);
   const auto seconds = std::max(container.grace_seconds.value_or(grace), kMinimumGrace);
   StepTimer timer(journal(), "container " + container.name, "stop", ctx_.clock);
@@ -121,7 +120,8 @@ Awaitable<Result<void>> PodWorker::stop_everything(std::int64_t grace) {
     timer.finish(ok ? "" : stopped.error().message);
     if (!ok) {
       journal().event(EntryKind::warning, "pod", "FailedKillPod", "error killing pod: " + stopped.error().message);
-      journal().wait("pod", "the end of its sandbox", stopped.error().message, "the runtime or a CNI plugin cannot let go of it");
+      journal().wait("pod", "the end of its sandbox", stopped.error().message,
+                     "the runtime or a CNI plugin cannot let go of it");
       co_return stopped.error();
     }
     sandbox.released = true;
@@ -201,7 +201,8 @@ Awaitable<void> PodWorker::stop_and_remove() {
     if (done) co_return;
     const auto delay = retries_.fail("stop", ctx_.clock.now());
     log_warn("pod not removed yet", {{"pod", key()}, {"error", done.error()}});
-    journal().wait("pod", "its removal", done.error().message, "the agent tries again by itself", ctx_.clock.now() + delay);
+    journal().wait("pod", "its removal", done.error().message, "the agent tries again by itself",
+                   ctx_.clock.now() + delay);
     look_at_all_ = true;
     co_await wake_.wait_until(ctx_.clock.steady_now() + std::chrono::duration_cast<SteadyTime::duration>(delay));
   }

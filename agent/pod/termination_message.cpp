@@ -15,8 +15,8 @@ constexpr std::size_t kMaxFileBytes = 4096;
 constexpr std::size_t kMaxLogLines = 80;
 constexpr std::size_t kMaxLogBytes = 2048;
 
-// The last `limit` bytes of a regular file; empty when it cannot be read. The container wrote it, so no link is followed
-// and nothing but a regular file is opened.
+// The last `limit` bytes of a regular file; empty when it cannot be read. The container wrote it, so no link is
+// followed and nothing but a regular file is opened.
 std::string file_tail(const std::string& path, std::size_t limit) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat st {};

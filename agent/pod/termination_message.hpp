@@ -6,9 +6,9 @@
 namespace keelson::agent {
 
 struct TerminationMessageInput {
-  std::string file;             // host path of the file mounted at terminationMessagePath; empty: none
-  std::string policy;           // File, FallbackToLogsOnError
-  std::string log_file;         // host path of the container's log
+  std::string file;      // host path of the file mounted at terminationMessagePath; empty: none
+  std::string policy;    // File, FallbackToLogsOnError
+  std::string log_file;  // host path of the container's log
   int exit_code = 0;
   std::string reason;           // the runtime's
   std::string runtime_message;  // what the runtime itself says of the exit

@@ -76,7 +76,8 @@ void PodWorker::objects_changed() {
   wake_.notify();
 }
 
-void PodWorker::reconcile(const std::map<std::string, RunState>& containers, const std::map<std::string, bool>& sandboxes) {
+void PodWorker::reconcile(const std::map<std::string, RunState>& containers,
+                          const std::map<std::string, bool>& sandboxes) {
   bool differs = containers.size() != observed_.containers.size() || sandboxes.size() != observed_.sandboxes.size();
   for (const auto& c : observed_.containers) {
     const auto it = containers.find(c.id);
@@ -173,7 +174,8 @@ Awaitable<bool> PodWorker::round() {
 
 // When the pod's activeDeadlineSeconds end; past that it has failed (pkg/kubelet/active_deadline.go).
 std::optional<SystemTime> PodWorker::check_active_deadline() {
-  if (!pod_->spec.active_deadline_seconds || !status_->start_time || is_terminal_phase(status_->phase)) return std::nullopt;
+  if (!pod_->spec.active_deadline_seconds || !status_->start_time || is_terminal_phase(status_->phase))
+    return std::nullopt;
   const SystemTime end = *status_->start_time + Seconds(*pod_->spec.active_deadline_seconds);
   if (ctx_.clock.now() < end) return end;
   if (!failure_) {
@@ -233,8 +235,12 @@ void PodWorker::update_probes() {
   const auto add = [&](const kube::Container& c) {
     const auto* seen = observed_.find(c.name);
     if (seen == nullptr) return;
-    probes::ObservedContainer o{.name = c.name, .id = seen->id, .running = seen->state == RunState::running,
-                                .started_at = seen->started_at, .was_started = {}, .was_ready = {}};
+    probes::ObservedContainer o{.name = c.name,
+                                .id = seen->id,
+                                .running = seen->state == RunState::running,
+                                .started_at = seen->started_at,
+                                .was_started = {},
+                                .was_ready = {}};
     const auto* before = status_of(*status_, c.name);
     if (before != nullptr && before->container_id.ends_with("/" + seen->id) && before->state.running) {
       o.was_started = before->started;

@@ -1,8 +1,8 @@
 // One pod's worker: a coroutine that sleeps until something about its pod changed, asks plan() what to do, does it, and
 // sleeps again. Every failure of the pod ends here and becomes status, journal and a later try.
 //
-// Lives on the loop's thread; made and owned by the PodManager. Life: run() syncs until stop() is called, then stops the
-// pod, removes everything of it, and returns.
+// Lives on the loop's thread; made and owned by the PodManager. Life: run() syncs until stop() is called, then stops
+// the pod, removes everything of it, and returns.
 #pragma once
 
 #include <atomic>
@@ -131,7 +131,7 @@ class PodWorker {
   BackoffTable retries_;  // of the sandbox and the volumes
   std::optional<SystemTime> plan_wake_;
   std::optional<Waiting> failure_;  // of the pod as a whole
-  Semaphore::Permit permit_;  // held while the pod starts
+  Semaphore::Permit permit_;        // held while the pod starts
   Notifier wake_;
   Notifier stop_requested_;
   std::optional<std::int64_t> stop_grace_;
@@ -141,7 +141,7 @@ class PodWorker {
   bool stopping_ = false;
   bool look_at_all_ = true;
   std::set<std::string> half_started_;  // IDs of containers that an earlier agent may have been starting when it died
-  bool adopting_ = false;  // what the runtime has of the pod was not looked at yet
+  bool adopting_ = false;               // what the runtime has of the pod was not looked at yet
   std::set<std::string> look_at_;
   bool objects_stale_ = true;
   bool volumes_ready_ = false;

@@ -143,12 +143,12 @@ Awaitable<void> Api::checkpoint(Exchange& x) {
   }
   const auto* status = entry->status ? find_container_status(*entry->status, container) : nullptr;
   if (!status || !status->state.running) {
-    Error error = make_error(Errc::internal, "checkpointing of " + ns + "/" + name + "/" + container +
-                                                 " failed (container is not running)");
+    Error error = make_error(
+        Errc::internal, "checkpointing of " + ns + "/" + name + "/" + container + " failed (container is not running)");
     co_return co_await send_error(x, std::move(error));
   }
-  const auto file = data_.checkpoint_dir() / ("checkpoint-" + name + "_" + ns + "-" + container + "-" +
-                                              kube::format_time(data_.now()) + ".tar");
+  const auto file = data_.checkpoint_dir() /
+                    ("checkpoint-" + name + "_" + ns + "-" + container + "-" + kube::format_time(data_.now()) + ".tar");
   auto make_folder = [folder = file.parent_path()] { return make_dirs(folder, 0700); };
   const auto made = co_await data_.pool().run(std::move(make_folder));
   if (!made) co_return co_await send_error(x, made.error());

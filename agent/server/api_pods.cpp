@@ -78,10 +78,11 @@ Awaitable<void> Api::get_running_pods(Exchange& x) {
   json items = json::array();
   for (const auto& s : sandboxes->items()) {
     const auto list = of_sandbox.find(s.id());
-    items.push_back({{"metadata",
-                      {{"name", s.metadata().name()}, {"namespace", s.metadata().namespace_()}, {"uid", s.metadata().uid()}}},
-                     {"spec", {{"containers", list == of_sandbox.end() ? json(nullptr) : list->second}}},
-                     {"status", json::object()}});
+    items.push_back(
+        {{"metadata",
+          {{"name", s.metadata().name()}, {"namespace", s.metadata().namespace_()}, {"uid", s.metadata().uid()}}},
+         {"spec", {{"containers", list == of_sandbox.end() ? json(nullptr) : list->second}}},
+         {"status", json::object()}});
   }
   const json answer = {
       {"apiVersion", "v1"}, {"kind", "PodList"}, {"metadata", json::object()}, {"items", std::move(items)}};

@@ -83,7 +83,8 @@ Awaitable<void> Api::get_metrics(Exchange& x) {
   for (const auto& [state, count] : running.containers) {
     out.sample(static_cast<double>(count), stats::label_text({{"container_state", state}}));
   }
-  out.family("kubelet_http_requests_total", "counter", "[ALPHA] Number of the http requests received since the server started");
+  out.family("kubelet_http_requests_total", "counter",
+             "[ALPHA] Number of the http requests received since the server started");
   for (const auto& [key, count] : counters_) {
     out.sample(static_cast<double>(count),
                stats::label_text({{"long_running", is_long_running(key.second) ? "true" : "false"},

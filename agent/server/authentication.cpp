@@ -15,7 +15,8 @@ constexpr std::string_view kTokenReviews = "/apis/authentication.k8s.io/v1/token
 
 UserInfo with_authenticated_group(UserInfo user) {
   const std::string group = "system:authenticated";
-  if (user.name != "system:anonymous" && std::find(user.groups.begin(), user.groups.end(), group) == user.groups.end()) {
+  if (user.name != "system:anonymous" &&
+      std::find(user.groups.begin(), user.groups.end(), group) == user.groups.end()) {
     user.groups.push_back(group);
   }
   return user;
@@ -34,8 +35,7 @@ std::string bearer_token(const HttpRequest& request) {
 }
 
 std::string token_review_body(const std::string& token) {
-  const json body = {
-      {"apiVersion", "authentication.k8s.io/v1"}, {"kind", "TokenReview"}, {"spec", {{"token", token}}}};
+  const json body = {{"apiVersion", "authentication.k8s.io/v1"}, {"kind", "TokenReview"}, {"spec", {{"token", token}}}};
   return body.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

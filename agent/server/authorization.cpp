@@ -18,10 +18,11 @@ struct Rule {
   bool proxy_too;  // fine-grained: who may do everything (proxy) may do this
 };
 constexpr Rule kRules[] = {
-    {"/stats", "stats", false},          {"/metrics", "metrics", false},   {"/logs", "log", false},
-    {"/checkpoint", "checkpoint", false}, {"/statusz", "statusz", false},   {"/flagz", "configz", false},
-    {"/pods", "pods", true},             {"/runningpods", "pods", true},   {"/healthz", "healthz", true},
-    {"/configz", "configz", true},
+    {"/stats", "stats", false},     {"/metrics", "metrics", false},
+    {"/logs", "log", false},        {"/checkpoint", "checkpoint", false},
+    {"/statusz", "statusz", false}, {"/flagz", "configz", false},
+    {"/pods", "pods", true},        {"/runningpods", "pods", true},
+    {"/healthz", "healthz", true},  {"/configz", "configz", true},
 };
 
 bool is_below(std::string_view path, std::string_view root) {
@@ -57,9 +58,10 @@ NodeAccess node_access(std::string_view method, std::string_view path) {
 
 std::string access_review_body(const UserInfo& user, const std::string& verb, const std::string& subresource,
                                const std::string& node) {
-  json spec = {{"user", user.name},
-               {"resourceAttributes",
-                {{"verb", verb}, {"version", "v1"}, {"resource", "nodes"}, {"subresource", subresource}, {"name", node}}}};
+  json spec = {
+      {"user", user.name},
+      {"resourceAttributes",
+       {{"verb", verb}, {"version", "v1"}, {"resource", "nodes"}, {"subresource", subresource}, {"name", node}}}};
   if (!user.uid.empty()) spec["uid"] = user.uid;
   if (!user.groups.empty()) spec["groups"] = user.groups;
   if (!user.extra.empty()) spec["extra"] = user.extra;

@@ -58,8 +58,9 @@ Result<void> check_chain(X509_STORE* anchors, X509* own, STACK_OF(X509) * others
   const Owned<X509_STORE_CTX> check(X509_STORE_CTX_new());
   X509_STORE_CTX_init(check.get(), anchors, own, others);
   X509_STORE_CTX_set_purpose(check.get(), X509_PURPOSE_SSL_CLIENT);
-  X509_STORE_CTX_set_time(check.get(), 0, std::chrono::system_clock::to_time_t(
-                                              std::chrono::time_point_cast<std::chrono::system_clock::duration>(now)));
+  X509_STORE_CTX_set_time(
+      check.get(), 0,
+      std::chrono::system_clock::to_time_t(std::chrono::time_point_cast<std::chrono::system_clock::duration>(now)));
   const int good = X509_verify_cert(check.get());
   if (good == 1) return {};
   const int why = X509_STORE_CTX_get_error(check.get());

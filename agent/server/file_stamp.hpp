@@ -1,5 +1,5 @@
-// Whether a file is still the one that was read. What is used seldom is looked at when it is used: no watch to lose, and
-// every way to replace a file (rename, link, rewrite) is seen.
+// Whether a file is still the one that was read. What is used seldom is looked at when it is used: no watch to lose,
+// and every way to replace a file (rename, link, rewrite) is seen.
 #pragma once
 
 #include <sys/stat.h>

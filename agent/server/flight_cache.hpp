@@ -69,9 +69,7 @@ class FlightCache {
   };
   struct Waiter {
     Waiter(Flight& f, const Executor& executor)
-        : flight(f),
-          wake(std::make_shared<Notifier>(executor)),
-          place(f.waiting.insert(f.waiting.end(), wake)) {}
+        : flight(f), wake(std::make_shared<Notifier>(executor)), place(f.waiting.insert(f.waiting.end(), wake)) {}
     ~Waiter() { flight.waiting.erase(place); }
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;

@@ -36,7 +36,8 @@ Result<void> TcpListener::start(const std::string& address, std::uint16_t port) 
   if (ec) return make_error(Errc::invalid_argument, where + ": not an IP address");
   acceptor_.open(endpoint.protocol(), ec);
   if (!ec) acceptor_.set_option(Tcp::acceptor::reuse_address(true), ec);
-  if (!ec && endpoint.address().is_v6()) acceptor_.set_option(asio::ip::v6_only(!endpoint.address().is_unspecified()), ec);
+  if (!ec && endpoint.address().is_v6())
+    acceptor_.set_option(asio::ip::v6_only(!endpoint.address().is_unspecified()), ec);
   if (!ec) acceptor_.bind(endpoint, ec);
   if (!ec) acceptor_.listen(asio::socket_base::max_listen_connections, ec);
   if (ec) {

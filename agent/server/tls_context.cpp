@@ -17,8 +17,9 @@ Result<int> version_number(const std::string& name) {
   if (name == "VersionTLS13") return TLS1_3_VERSION;
   if (name == "VersionTLS11") return TLS1_1_VERSION;
   if (name == "VersionTLS10") return TLS1_VERSION;
-  return make_error(Errc::invalid_argument, "tlsMinVersion \"" + name + "\": must be one of VersionTLS10, VersionTLS11, " +
-                                                "VersionTLS12, VersionTLS13");
+  return make_error(
+      Errc::invalid_argument,
+      "tlsMinVersion \"" + name + "\": must be one of VersionTLS10, VersionTLS11, " + "VersionTLS12, VersionTLS13");
 }
 
 bool is_tls13_suite(const std::string& name) {
@@ -42,8 +43,8 @@ Result<std::string> cipher_list(const std::vector<std::string>& suites) {
 }
 
 // HTTP/1.1 is all we speak. A client that names it hears so; one that does not goes on without an answer.
-int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
-                    unsigned in_size, void*) {
+int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
+                    void*) {
   static constexpr unsigned char kHttp11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
   unsigned char* chosen = nullptr;
   const int found = SSL_select_next_proto(&chosen, out_size, kHttp11, sizeof kHttp11, in, in_size);
@@ -78,7 +79,8 @@ std::string take_openssl_errors() {
   return out.empty() ? "unknown TLS error" : out;
 }
 
-ServingCertificate::ServingCertificate(std::filesystem::path cert_file, std::filesystem::path key_file, TlsPolicy policy)
+ServingCertificate::ServingCertificate(std::filesystem::path cert_file, std::filesystem::path key_file,
+                                       TlsPolicy policy)
     : cert_file_(std::move(cert_file)), key_file_(std::move(key_file)), policy_(std::move(policy)) {}
 
 Result<std::shared_ptr<SSL_CTX>> ServingCertificate::context() {
@@ -90,7 +92,8 @@ Result<std::shared_ptr<SSL_CTX>> ServingCertificate::context() {
     key_stamp_ = key;
     auto fresh = load();
     if (fresh) {
-      log_info(context_ ? "serving certificate changed" : "serving certificate loaded", {{"file", cert_file_.string()}});
+      log_info(context_ ? "serving certificate changed" : "serving certificate loaded",
+               {{"file", cert_file_.string()}});
       context_ = std::move(*fresh);
     } else {
       last_error_ = fresh.error();
@@ -118,8 +121,8 @@ Result<std::shared_ptr<SSL_CTX>> ServingCertificate::load() const {
   // No resumption: a session must not outlive the client's certificate.
   SSL_CTX_set_session_cache_mode(ctx.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(ctx.get(), 0);
-  SSL_CTX_set_options(ctx.get(), SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                     SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_options(
+      ctx.get(), SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   // An idle connection keeps no record buffers: 34 KiB less for each.
   SSL_CTX_set_mode(ctx.get(),
                    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

@@ -293,8 +293,7 @@ Result<void> Cgroups::remove_pod(const CgroupName& name) {
     }
     if (last == 0) return {};
     if (attempt == kRemoveAttempts) {
-      return make_error(Errc::unavailable,
-                        "remove cgroup " + cgroup_path(name, driver_) + ": " + std::strerror(last));
+      return make_error(Errc::unavailable, "remove cgroup " + cgroup_path(name, driver_) + ": " + std::strerror(last));
     }
     std::this_thread::sleep_for(pause);  // the kernel needs a moment to let go of killed processes
     pause *= 2;

@@ -9,9 +9,12 @@ namespace {
 
 v1::MountPropagation to_cri(Propagation propagation) {
   switch (propagation) {
-    case Propagation::none: return v1::PROPAGATION_PRIVATE;
-    case Propagation::host_to_container: return v1::PROPAGATION_HOST_TO_CONTAINER;
-    case Propagation::bidirectional: return v1::PROPAGATION_BIDIRECTIONAL;
+    case Propagation::none:
+      return v1::PROPAGATION_PRIVATE;
+    case Propagation::host_to_container:
+      return v1::PROPAGATION_HOST_TO_CONTAINER;
+    case Propagation::bidirectional:
+      return v1::PROPAGATION_BIDIRECTIONAL;
   }
   return v1::PROPAGATION_PRIVATE;
 }

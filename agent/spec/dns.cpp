@@ -51,8 +51,7 @@ Dns cluster_dns(const kube::Pod& pod, const NodeFacts& node) {
   Dns dns;
   dns.servers = node.cluster_dns;
   if (!node.cluster_domain.empty()) {
-    dns.searches = {pod.metadata.ns + ".svc." + node.cluster_domain, "svc." + node.cluster_domain,
-                    node.cluster_domain};
+    dns.searches = {pod.metadata.ns + ".svc." + node.cluster_domain, "svc." + node.cluster_domain, node.cluster_domain};
   }
   if (node.resolv_conf) append_new(dns.searches, node.resolv_conf->searches);
   dns.options = {"ndots:5"};
@@ -64,9 +63,8 @@ void merge_options(std::vector<std::string>& options, const std::vector<kube::Po
   for (const auto& option : more) {
     const auto value = option.value.value_or("");
     const auto text = value.empty() ? option.name : option.name + ':' + value;
-    const auto same = std::find_if(options.begin(), options.end(), [&](const std::string& old) {
-      return old.substr(0, old.find(':')) == option.name;
-    });
+    const auto same = std::find_if(options.begin(), options.end(),
+                                   [&](const std::string& old) { return old.substr(0, old.find(':')) == option.name; });
     if (same == options.end()) {
       options.push_back(text);
     } else {
@@ -107,18 +105,21 @@ void limit_searches(Dns& dns) {
 Dns pod_dns(const kube::Pod& pod, const NodeFacts& node) {
   Dns dns;
   switch (dns_type(pod)) {
-    case DnsType::none: break;
-    case DnsType::host: dns = host_dns(node); break;
+    case DnsType::none:
+      break;
+    case DnsType::host:
+      dns = host_dns(node);
+      break;
     case DnsType::cluster:
       if (!node.cluster_dns.empty()) {
         dns = cluster_dns(pod, node);
         break;
       }
       dns = host_dns(node);
-      dns.warnings.push_back({"MissingClusterDNS",
-                              "pod: \"" + pod_description(pod) +
-                                  "\". kubelet does not have ClusterDNS IP configured and cannot create Pod using "
-                                  "\"ClusterFirst\" policy. Falling back to \"Default\" policy."});
+      dns.warnings.push_back(
+          {"MissingClusterDNS", "pod: \"" + pod_description(pod) +
+                                    "\". kubelet does not have ClusterDNS IP configured and cannot create Pod using "
+                                    "\"ClusterFirst\" policy. Falling back to \"Default\" policy."});
   }
   if (pod.spec.dns_config) {
     append_new(dns.servers, pod.spec.dns_config->nameservers);

@@ -90,8 +90,8 @@ Result<MaybeValue> file_value(const kube::FileKeySelector& selector, const Envir
   TRY(auto value, with_context(env_file_value(text, selector.key), "couldn't parse env file"));
   if (!value.empty()) return MaybeValue(std::move(value));
   if (selector.optional.value_or(false)) return MaybeValue();
-  return config_error(Errc::not_found, "environment variable key \"" + selector.key + "\" not found in file \"" +
-                                           selector.path + '"');
+  return config_error(Errc::not_found,
+                      "environment variable key \"" + selector.key + "\" not found in file \"" + selector.path + '"');
 }
 
 Result<MaybeValue> source_value(const kube::EnvVarSource& source, const EnvironmentInput& input) {

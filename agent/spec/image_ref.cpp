@@ -68,8 +68,7 @@ bool valid_path_component(std::string_view text) {
 bool valid_tag(std::string_view text) {
   if (text.empty() || text.size() > 128) return false;
   if (!is_alnum(text.front()) && text.front() != '_') return false;
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
+  return std::all_of(text.begin(), text.end(), [](char c) { return is_alnum(c) || c == '_' || c == '.' || c == '-'; });
 }
 
 // The reason a digest is not usable, or nullptr.
@@ -96,9 +95,9 @@ Error invalid(std::string_view text, std::string_view why) {
 void split_domain(std::string_view name, ImageReference& out) {
   const auto slash = name.find('/');
   const auto first = name.substr(0, slash);
-  const bool is_domain = slash != std::string_view::npos &&
-                         (first == "localhost" || first.find_first_of(".:[") != std::string_view::npos ||
-                          to_lower(first) != first);
+  const bool is_domain =
+      slash != std::string_view::npos &&
+      (first == "localhost" || first.find_first_of(".:[") != std::string_view::npos || to_lower(first) != first);
   out.domain = is_domain && first != kLegacyDefaultDomain ? first : kDefaultDomain;
   out.path = is_domain ? name.substr(slash + 1) : name;
   if (out.domain == kDefaultDomain && out.path.find('/') == std::string::npos) out.path.insert(0, kOfficialPrefix);
@@ -116,8 +115,8 @@ std::string ImageReference::normalized() const {
 
 Result<ImageReference> parse_image_reference(std::string_view text) {
   if (text.size() == 64 && all_of(text, is_lower_hex)) {
-    return invalid(text, "invalid repository name (" + std::string(text) +
-                             "), cannot specify 64-byte hexadecimal strings");
+    return invalid(text,
+                   "invalid repository name (" + std::string(text) + "), cannot specify 64-byte hexadecimal strings");
   }
   ImageReference out;
   std::string_view name = text;

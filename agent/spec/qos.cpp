@@ -62,9 +62,12 @@ std::int64_t smallest_memory_request(const kube::Pod& pod) {
 
 std::string_view to_string(Qos qos) {
   switch (qos) {
-    case Qos::guaranteed: return "Guaranteed";
-    case Qos::burstable: return "Burstable";
-    case Qos::best_effort: return "BestEffort";
+    case Qos::guaranteed:
+      return "Guaranteed";
+    case Qos::burstable:
+      return "Burstable";
+    case Qos::best_effort:
+      return "BestEffort";
   }
   return "BestEffort";
 }

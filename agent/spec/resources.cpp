@@ -21,7 +21,7 @@ void raise(kube::ResourceList& most, const kube::ResourceList& list) {
 
 // What runs at once at most: all regular containers with all sidecars, or one init container with the sidecars that
 // were started before it.
-kube::ResourceList aggregate(const kube::Pod& pod, kube::ResourceList kube::ResourceRequirements::* kind) {
+kube::ResourceList aggregate(const kube::Pod& pod, kube::ResourceList kube::ResourceRequirements::*kind) {
   kube::ResourceList sum;
   for (const auto& container : pod.spec.containers) add(sum, container.resources.*kind);
   kube::ResourceList sidecars;
@@ -47,7 +47,7 @@ bool has_pod_level(std::string_view name) {
   return name == "cpu" || name == "memory" || name.substr(0, kHugePagesPrefix.size()) == kHugePagesPrefix;
 }
 
-void replace(kube::ResourceList& sum, const kube::Pod& pod, kube::ResourceList kube::ResourceRequirements::* kind) {
+void replace(kube::ResourceList& sum, const kube::Pod& pod, kube::ResourceList kube::ResourceRequirements::*kind) {
   if (!pod.spec.resources) return;
   for (const auto& [name, amount] : (*pod.spec.resources).*kind) {
     if (has_pod_level(name)) sum[name] = amount;

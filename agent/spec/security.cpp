@@ -10,9 +10,9 @@ namespace keelson::spec {
 namespace {
 
 constexpr std::array kMaskedPaths = {
-    "/proc/asound",        "/proc/acpi",        "/proc/interrupts",  "/proc/kcore",
-    "/proc/keys",          "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
-    "/proc/sched_debug",   "/proc/scsi",        "/sys/firmware",     "/sys/devices/virtual/powercap",
+    "/proc/asound",      "/proc/acpi",          "/proc/interrupts", "/proc/kcore",
+    "/proc/keys",        "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+    "/proc/sched_debug", "/proc/scsi",          "/sys/firmware",    "/sys/devices/virtual/powercap",
 };
 constexpr std::array kReadonlyPaths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 constexpr std::string_view kAppArmorAnnotation = "container.apparmor.security.beta.kubernetes.io/";
@@ -47,8 +47,7 @@ Result<v1::SecurityProfile> seccomp_profile(const kube::Pod& pod, const kube::Co
     out.set_profile_type(v1::SecurityProfile::RuntimeDefault);
   } else if (profile->type == "Localhost") {
     if (profile->localhost_profile.empty()) {
-      return config_error(Errc::invalid_argument,
-                          "localhostProfile must be set if seccompProfile type is Localhost.");
+      return config_error(Errc::invalid_argument, "localhostProfile must be set if seccompProfile type is Localhost.");
     }
     out.set_profile_type(v1::SecurityProfile::Localhost);
     out.set_localhost_ref((seccomp_dir(node) / profile->localhost_profile).string());
@@ -209,14 +208,13 @@ Result<void> verify_non_root(const kube::Pod& pod, const kube::Container& contai
                                                      user.username + "), cannot verify user is non-root" + where);
   }
   if (*user.uid == 0) {
-    return config_error(Errc::permission_denied,
-                        "container has runAsNonRoot and image will run as root" + where);
+    return config_error(Errc::permission_denied, "container has runAsNonRoot and image will run as root" + where);
   }
   if (*user.uid < 0 || *user.uid > kMaxUid) {
-    return config_error(Errc::permission_denied,
-                        "container has runAsNonRoot and image has an invalid user id (" + std::to_string(*user.uid) +
-                            "). (Must be 1-(" + std::to_string(kMaxUid) + ")): must be between 0 and " +
-                            std::to_string(kMaxUid) + ", inclusive" + where);
+    return config_error(Errc::permission_denied, "container has runAsNonRoot and image has an invalid user id (" +
+                                                     std::to_string(*user.uid) + "). (Must be 1-(" +
+                                                     std::to_string(kMaxUid) + ")): must be between 0 and " +
+                                                     std::to_string(kMaxUid) + ", inclusive" + where);
   }
   return {};
 }
@@ -225,9 +223,9 @@ Result<v1::NamespaceOption> pod_namespaces(const kube::Pod& pod, const PodSecuri
   v1::NamespaceOption out;
   out.set_network(pod.spec.host_network ? v1::NODE : v1::POD);
   out.set_ipc(pod.spec.host_ipc ? v1::NODE : v1::POD);
-  out.set_pid(pod.spec.host_pid                                       ? v1::NODE
+  out.set_pid(pod.spec.host_pid                                  ? v1::NODE
               : pod.spec.share_process_namespace.value_or(false) ? v1::POD
-                                                                      : v1::CONTAINER);
+                                                                 : v1::CONTAINER);
   if (pod.spec.host_users.value_or(true)) return out;
   if (!facts.user_namespace_base) {
     return make_error(Errc::failed_precondition,

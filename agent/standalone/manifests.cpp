@@ -54,8 +54,8 @@ class Loader {
     auto key = kube::object_key(value.metadata);
     map.emplace(std::move(key), std::make_shared<const T>(std::forward<T>(value)));
   }
-  // A bare Pod's UID follows from what it says, so an edited one is another pod of the same name. That part of it is made
-  // here, once, and not each time the set is expanded.
+  // A bare Pod's UID follows from what it says, so an edited one is another pod of the same name. That part of it is
+  // made here, once, and not each time the set is expanded.
   void keep(kube::Pod&& v) {
     v.status = {};
     v.metadata.creation_timestamp.reset();

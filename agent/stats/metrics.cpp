@@ -12,8 +12,12 @@ double seconds(SystemTime time) { return static_cast<double>(time.time_since_epo
 using Value = std::optional<double>;
 using Of = Value (*)(const CgroupUsage&);
 
-Value cpu_seconds(const CgroupUsage& u) { return u.cpu ? Value(static_cast<double>(u.cpu->usage_ns) * kNano) : Value(); }
-Value working_set(const CgroupUsage& u) { return u.memory ? Value(static_cast<double>(u.memory->working_set)) : Value(); }
+Value cpu_seconds(const CgroupUsage& u) {
+  return u.cpu ? Value(static_cast<double>(u.cpu->usage_ns) * kNano) : Value();
+}
+Value working_set(const CgroupUsage& u) {
+  return u.memory ? Value(static_cast<double>(u.memory->working_set)) : Value();
+}
 Value swap_used(const CgroupUsage& u) {
   return u.memory && u.memory->swap ? Value(static_cast<double>(*u.memory->swap)) : Value();
 }
@@ -32,7 +36,8 @@ using Rows = std::vector<std::pair<std::string, const CgroupUsage*>>;
 void resource_families(MetricText& out, const std::string& prefix, const char* of_what, const Rows& rows) {
   const std::string of(of_what);
   resource_family(out, (prefix + "_cpu_usage_seconds_total").c_str(), "counter",
-                  ("[STABLE] Cumulative cpu time consumed by the " + of + " in core-seconds").c_str(), cpu_seconds, rows);
+                  ("[STABLE] Cumulative cpu time consumed by the " + of + " in core-seconds").c_str(), cpu_seconds,
+                  rows);
   resource_family(out, (prefix + "_memory_working_set_bytes").c_str(), "gauge",
                   ("[STABLE] Current working set of the " + of + " in bytes").c_str(), working_set, rows);
   resource_family(out, (prefix + "_swap_usage_bytes").c_str(), "gauge",
@@ -53,25 +58,44 @@ struct Family {
   Of of;
 };
 
-#define KEELSON_CPU(expr) [](const CgroupUsage& u) -> Value { if (!u.cpu) return {}; const auto& c = *u.cpu; return static_cast<double>(expr); }
-#define KEELSON_MEMORY(expr) [](const CgroupUsage& u) -> Value { if (!u.memory) return {}; const auto& m = *u.memory; return static_cast<double>(expr); }
-#define KEELSON_IO(expr) [](const CgroupUsage& u) -> Value { if (!u.io) return {}; const auto& i = *u.io; return static_cast<double>(expr); }
-#define KEELSON_PRESSURE(field, line) [](const CgroupUsage& u) -> Value { if (!u.field) return {}; return static_cast<double>(u.field->line.total_us) * 1e-6; }
+#define KEELSON_CPU(expr)             \
+  [](const CgroupUsage& u) -> Value { \
+    if (!u.cpu) return {};            \
+    const auto& c = *u.cpu;           \
+    return static_cast<double>(expr); \
+  }
+#define KEELSON_MEMORY(expr)          \
+  [](const CgroupUsage& u) -> Value { \
+    if (!u.memory) return {};         \
+    const auto& m = *u.memory;        \
+    return static_cast<double>(expr); \
+  }
+#define KEELSON_IO(expr)              \
+  [](const CgroupUsage& u) -> Value { \
+    if (!u.io) return {};             \
+    const auto& i = *u.io;            \
+    return static_cast<double>(expr); \
+  }
+#define KEELSON_PRESSURE(field, line)                          \
+  [](const CgroupUsage& u) -> Value {                          \
+    if (!u.field) return {};                                   \
+    return static_cast<double>(u.field->line.total_us) * 1e-6; \
+  }
 
 constexpr Family kFamilies[] = {
     {"container_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed in seconds.", cpu_seconds},
     {"container_cpu_user_seconds_total", "counter", "Cumulative user cpu time consumed in seconds.",
-     KEELSON_CPU(c.user_ns * kNano)},
+     KEELSON_CPU(c.user_ns* kNano)},
     {"container_cpu_system_seconds_total", "counter", "Cumulative system cpu time consumed in seconds.",
-     KEELSON_CPU(c.system_ns * kNano)},
+     KEELSON_CPU(c.system_ns* kNano)},
     {"container_cpu_cfs_periods_total", "counter", "Number of elapsed enforcement period intervals.",
      KEELSON_CPU(c.periods)},
     {"container_cpu_cfs_throttled_periods_total", "counter", "Number of throttled period intervals.",
      KEELSON_CPU(c.throttled_periods)},
     {"container_cpu_cfs_throttled_seconds_total", "counter", "Total time duration the container has been throttled.",
-     KEELSON_CPU(c.throttled_ns * kNano)},
-    {"container_memory_usage_bytes", "gauge", "Current memory usage in bytes, including all memory regardless of when it was accessed",
-     KEELSON_MEMORY(m.usage)},
+     KEELSON_CPU(c.throttled_ns* kNano)},
+    {"container_memory_usage_bytes", "gauge",
+     "Current memory usage in bytes, including all memory regardless of when it was accessed", KEELSON_MEMORY(m.usage)},
     {"container_memory_working_set_bytes", "gauge", "Current working set in bytes.", working_set},
     {"container_memory_rss", "gauge", "Size of RSS in bytes.", KEELSON_MEMORY(m.rss)},
     {"container_memory_cache", "gauge", "Number of bytes of page cache memory.", KEELSON_MEMORY(m.cache)},
@@ -79,7 +103,9 @@ constexpr Family kFamilies[] = {
     {"container_memory_swap", "gauge", "Container swap usage in bytes.", swap_used},
     {"container_memory_failcnt", "counter", "Number of memory usage hits limits", KEELSON_MEMORY(m.failures)},
     {"container_memory_max_usage_bytes", "gauge", "Maximum memory usage recorded in bytes",
-     [](const CgroupUsage& u) -> Value { return u.memory && u.memory->max_usage ? Value(static_cast<double>(*u.memory->max_usage)) : Value(); }},
+     [](const CgroupUsage& u) -> Value {
+       return u.memory && u.memory->max_usage ? Value(static_cast<double>(*u.memory->max_usage)) : Value();
+     }},
     {"container_spec_memory_limit_bytes", "gauge", "Memory limit for the container.",
      KEELSON_MEMORY(m.limit.value_or(0))},
     {"container_oom_events_total", "counter", "Count of out of memory events observed for the container",
@@ -90,17 +116,23 @@ constexpr Family kFamilies[] = {
     {"container_fs_writes_bytes_total", "counter", "Cumulative count of bytes written", KEELSON_IO(i.written_bytes)},
     {"container_fs_reads_total", "counter", "Cumulative count of reads completed", KEELSON_IO(i.reads)},
     {"container_fs_writes_total", "counter", "Cumulative count of writes completed", KEELSON_IO(i.writes)},
-    {"container_pressure_cpu_waiting_seconds_total", "counter", "Total time duration tasks in the container have waited due to CPU congestion.",
+    {"container_pressure_cpu_waiting_seconds_total", "counter",
+     "Total time duration tasks in the container have waited due to CPU congestion.",
      KEELSON_PRESSURE(cpu_pressure, some)},
-    {"container_pressure_cpu_stalled_seconds_total", "counter", "Total time duration no tasks in the container could make progress due to CPU congestion.",
+    {"container_pressure_cpu_stalled_seconds_total", "counter",
+     "Total time duration no tasks in the container could make progress due to CPU congestion.",
      KEELSON_PRESSURE(cpu_pressure, full)},
-    {"container_pressure_memory_waiting_seconds_total", "counter", "Total time duration tasks in the container have waited due to memory congestion.",
+    {"container_pressure_memory_waiting_seconds_total", "counter",
+     "Total time duration tasks in the container have waited due to memory congestion.",
      KEELSON_PRESSURE(memory_pressure, some)},
-    {"container_pressure_memory_stalled_seconds_total", "counter", "Total time duration no tasks in the container could make progress due to memory congestion.",
+    {"container_pressure_memory_stalled_seconds_total", "counter",
+     "Total time duration no tasks in the container could make progress due to memory congestion.",
      KEELSON_PRESSURE(memory_pressure, full)},
-    {"container_pressure_io_waiting_seconds_total", "counter", "Total time duration tasks in the container have waited due to IO congestion.",
+    {"container_pressure_io_waiting_seconds_total", "counter",
+     "Total time duration tasks in the container have waited due to IO congestion.",
      KEELSON_PRESSURE(io_pressure, some)},
-    {"container_pressure_io_stalled_seconds_total", "counter", "Total time duration no tasks in the container could make progress due to IO congestion.",
+    {"container_pressure_io_stalled_seconds_total", "counter",
+     "Total time duration no tasks in the container could make progress due to IO congestion.",
      KEELSON_PRESSURE(io_pressure, full)},
     {"container_last_seen", "gauge", "Last time a container was seen by the exporter",
      [](const CgroupUsage& u) -> Value { return seconds(u.time); }},
@@ -144,19 +176,28 @@ struct NetworkFamily {
 constexpr NetworkFamily kNetwork[] = {
     {"container_network_receive_bytes_total", "Cumulative count of bytes received", &InterfaceUsage::rx_bytes},
     {"container_network_receive_packets_total", "Cumulative count of packets received", &InterfaceUsage::rx_packets},
-    {"container_network_receive_errors_total", "Cumulative count of errors encountered while receiving", &InterfaceUsage::rx_errors},
-    {"container_network_receive_packets_dropped_total", "Cumulative count of packets dropped while receiving", &InterfaceUsage::rx_dropped},
+    {"container_network_receive_errors_total", "Cumulative count of errors encountered while receiving",
+     &InterfaceUsage::rx_errors},
+    {"container_network_receive_packets_dropped_total", "Cumulative count of packets dropped while receiving",
+     &InterfaceUsage::rx_dropped},
     {"container_network_transmit_bytes_total", "Cumulative count of bytes transmitted", &InterfaceUsage::tx_bytes},
-    {"container_network_transmit_packets_total", "Cumulative count of packets transmitted", &InterfaceUsage::tx_packets},
-    {"container_network_transmit_errors_total", "Cumulative count of errors encountered while transmitting", &InterfaceUsage::tx_errors},
-    {"container_network_transmit_packets_dropped_total", "Cumulative count of packets dropped while transmitting", &InterfaceUsage::tx_dropped},
+    {"container_network_transmit_packets_total", "Cumulative count of packets transmitted",
+     &InterfaceUsage::tx_packets},
+    {"container_network_transmit_errors_total", "Cumulative count of errors encountered while transmitting",
+     &InterfaceUsage::tx_errors},
+    {"container_network_transmit_packets_dropped_total", "Cumulative count of packets dropped while transmitting",
+     &InterfaceUsage::tx_dropped},
 };
 
 void network_families(MetricText& out, const Sample& sample) {
   std::vector<std::pair<std::string, const InterfaceUsage*>> rows;
   const auto add = [&rows](std::string_view id, std::string_view name, const PodSample* pod, const auto& interfaces) {
     for (const auto& i : interfaces) {
-      rows.emplace_back(label_text({{"container", ""}, {"id", id}, {"image", ""}, {"interface", i.name}, {"name", name},
+      rows.emplace_back(label_text({{"container", ""},
+                                    {"id", id},
+                                    {"image", ""},
+                                    {"interface", i.name},
+                                    {"name", name},
                                     {"namespace", pod ? std::string_view(pod->ns) : std::string_view()},
                                     {"pod", pod ? std::string_view(pod->name) : std::string_view()}}),
                         &i);
@@ -166,7 +207,8 @@ void network_families(MetricText& out, const Sample& sample) {
   for (const auto& pod : sample.pods) add(pod.usage.path, pod.sandbox_id, &pod, pod.interfaces);
   for (const auto& family : kNetwork) {
     out.family(family.name, "counter", family.help);
-    for (const auto& [labels, i] : rows) out.sample(static_cast<double>(i->*family.value), labels, sample.node.usage.time);
+    for (const auto& [labels, i] : rows)
+      out.sample(static_cast<double>(i->*family.value), labels, sample.node.usage.time);
   }
 }
 
@@ -186,7 +228,8 @@ std::string resource_metrics(const Sample& sample, bool failed) {
   resource_families(out, "node", "node", nodes);
   resource_families(out, "pod", "pod", pods);
   resource_families(out, "container", "container", containers);
-  out.family("container_start_time_seconds", "gauge", "[STABLE] Start time of the container since unix epoch in seconds");
+  out.family("container_start_time_seconds", "gauge",
+             "[STABLE] Start time of the container since unix epoch in seconds");
   for (const auto& [labels, time] : starts) out.sample(seconds(time), labels);
   for (const char* name : {"resource_scrape_error", "scrape_error"}) {
     out.single(name, "gauge", "1 if there was an error while getting container metrics, 0 otherwise", failed ? 1 : 0);
@@ -196,9 +239,13 @@ std::string resource_metrics(const Sample& sample, bool failed) {
 
 std::string cadvisor_metrics(const Sample& sample, const MachineFacts& machine) {
   MetricText out;
-  out.family("cadvisor_version_info", "gauge", "A metric with a constant '1' value labeled by kernel, OS and runtime version.");
-  out.sample(1, label_text({{"cadvisorRevision", ""}, {"cadvisorVersion", ""}, {"dockerVersion", machine.runtime_version},
-                            {"kernelVersion", machine.kernel}, {"osVersion", machine.os}}));
+  out.family("cadvisor_version_info", "gauge",
+             "A metric with a constant '1' value labeled by kernel, OS and runtime version.");
+  out.sample(1, label_text({{"cadvisorRevision", ""},
+                            {"cadvisorVersion", ""},
+                            {"dockerVersion", machine.runtime_version},
+                            {"kernelVersion", machine.kernel},
+                            {"osVersion", machine.os}}));
   out.single("machine_cpu_cores", "gauge", "Number of logical CPU cores.", sample.node.cores);
   out.single("machine_memory_bytes", "gauge", "Amount of memory installed on the machine.",
              static_cast<double>(sample.node.memory_capacity));

@@ -3,8 +3,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cstdint>
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
 #include <sstream>
 
@@ -44,7 +44,8 @@ void add_process_metrics(MetricText& out) {
     out.single("process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds.",
                boot_time() + std::stod(fields[22]) / hz);
     out.single("process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.", std::stod(fields[23]));
-    out.single("process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", std::stod(fields[24]) * page);
+    out.single("process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
+               std::stod(fields[24]) * page);
   }
   if (const auto open = list_dir("/proc/self/fd")) {
     out.single("process_open_fds", "gauge", "Number of open file descriptors.", static_cast<double>(open->size()));

@@ -26,12 +26,9 @@ void set_pressure(json& to, const std::optional<Pressure>& pressure) {
 
 json memory_json(const CgroupUsage& usage, std::optional<std::uint64_t> capacity) {
   const auto& memory = *usage.memory;
-  json out = {{"time", time_text(usage.time)},
-              {"usageBytes", memory.usage},
-              {"workingSetBytes", memory.working_set},
-              {"rssBytes", memory.rss},
-              {"pageFaults", memory.page_faults},
-              {"majorPageFaults", memory.major_page_faults}};
+  json out = {{"time", time_text(usage.time)},         {"usageBytes", memory.usage},
+              {"workingSetBytes", memory.working_set}, {"rssBytes", memory.rss},
+              {"pageFaults", memory.page_faults},      {"majorPageFaults", memory.major_page_faults}};
   const auto limit = capacity ? capacity : memory.limit;
   if (limit) out["availableBytes"] = *limit > memory.working_set ? *limit - memory.working_set : 0;
   set_pressure(out, usage.memory_pressure);
@@ -71,7 +68,11 @@ json fs_json(const FsUsage& fs) {
 }
 
 json interface_json(const InterfaceUsage& i) {
-  return {{"name", i.name}, {"rxBytes", i.rx_bytes}, {"rxErrors", i.rx_errors}, {"txBytes", i.tx_bytes}, {"txErrors", i.tx_errors}};
+  return {{"name", i.name},
+          {"rxBytes", i.rx_bytes},
+          {"rxErrors", i.rx_errors},
+          {"txBytes", i.tx_bytes},
+          {"txErrors", i.tx_errors}};
 }
 
 // The first interface stands for all, or eth0 where there is one.

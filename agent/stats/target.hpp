@@ -20,7 +20,7 @@ struct CgroupMount {
 struct ContainerTarget {
   std::string name, id, image;
   SystemTime started_at{};
-  std::filesystem::path log_dir;                          // empty: not looked at
+  std::filesystem::path log_dir;                           // empty: not looked at
   std::optional<std::uint64_t> layer_bytes, layer_inodes;  // of its writable layer, as the runtime tells
 };
 

@@ -20,7 +20,8 @@ struct ApiRequest {
   std::string path;            // percent-encoded, with its query: "/api/v1/nodes/a", "/api/v1/pods?watch=1"
   std::string body;            // JSON, or empty
   std::string content_type{kJson};
-  Nanoseconds timeout = Seconds(10);  // of the whole exchange; for a stream: until the answer's header, then between lines
+  Nanoseconds timeout =
+      Seconds(10);  // of the whole exchange; for a stream: until the answer's header, then between lines
 };
 
 class Api {
@@ -29,10 +30,10 @@ class Api {
 
   // The body of a 2xx answer. Any other answer is an error made of the Status that the server sent: `message` is its
   // message, `reason` its reason ("NotFound", "AlreadyExists", "Conflict", "Expired", "Forbidden", "Invalid", ...), and
-  // the code: 404 not_found; 409 already_exists (AlreadyExists) or failed_precondition (Conflict); 410 failed_precondition
-  // (Expired, Gone); 401, 403 permission_denied; 400, 422 invalid_argument; 405, 415 unimplemented; 429
-  // resource_exhausted; 5xx unavailable. No answer: unavailable or deadline_exceeded. 429 and 503 with a Retry-After are
-  // waited for and tried again within the timeout.
+  // the code: 404 not_found; 409 already_exists (AlreadyExists) or failed_precondition (Conflict); 410
+  // failed_precondition (Expired, Gone); 401, 403 permission_denied; 400, 422 invalid_argument; 405, 415 unimplemented;
+  // 429 resource_exhausted; 5xx unavailable. No answer: unavailable or deadline_exceeded. 429 and 503 with a
+  // Retry-After are waited for and tried again within the timeout.
   virtual Awaitable<Result<std::string>> send(ApiRequest request) = 0;
 
   // Hands each line of a 2xx answer to `on_line`, on the loop, until the server ends the stream (success) or it breaks.

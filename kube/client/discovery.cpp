@@ -17,9 +17,8 @@ namespace {
 constexpr const char* kWhere = "ConfigMap kube-public/cluster-info";
 
 bool is_token_part(std::string_view text, std::size_t size) {
-  return text.size() == size && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z');
-         });
+  return text.size() == size &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); });
 }
 
 std::string base64url(std::string_view bytes) {
@@ -62,7 +61,8 @@ Result<ClientConfig> cluster_of(const std::string& kubeconfig) {
 
 Result<void> check_signature(const std::string& jws, const std::string& payload, const BootstrapToken& token) {
   const auto parts = split(jws, '.');
-  if (parts.size() != 3 || !parts[1].empty()) return make_error(Errc::invalid_argument, "a signature that is no detached JWS");
+  if (parts.size() != 3 || !parts[1].empty())
+    return make_error(Errc::invalid_argument, "a signature that is no detached JWS");
   if (!equal_in_constant_time(parts[2], signature_of(parts[0], payload, token))) {
     return make_error(Errc::permission_denied, "the signature is not by the token " + token.id);
   }
@@ -88,7 +88,8 @@ std::string sign_detached(const std::string& payload, const BootstrapToken& toke
 Result<ClientConfig> verified_cluster(const std::map<std::string, std::string>& data, const BootstrapToken& token,
                                       const std::vector<std::string>& ca_hashes) {
   const auto kubeconfig = data.find("kubeconfig");
-  if (kubeconfig == data.end()) return make_error(Errc::failed_precondition, std::string(kWhere) + " has no kubeconfig");
+  if (kubeconfig == data.end())
+    return make_error(Errc::failed_precondition, std::string(kWhere) + " has no kubeconfig");
   const auto jws = data.find("jws-kubeconfig-" + token.id);
   if (jws == data.end()) {
     return make_error(Errc::permission_denied, std::string(kWhere) + " is not signed by the token " + token.id +

@@ -25,7 +25,8 @@ struct BootstrapToken {
 // credentials. Errors: no signature by the token (JWS, HS256, detached), or none that fits; a kubeconfig that cannot be
 // read; a CA whose public key has none of `ca_hashes` ("sha256:HEX").
 [[nodiscard]] Result<ClientConfig> verified_cluster(const std::map<std::string, std::string>& data,
-                                                    const BootstrapToken& token, const std::vector<std::string>& ca_hashes);
+                                                    const BootstrapToken& token,
+                                                    const std::vector<std::string>& ca_hashes);
 
 // The detached signature that goes with `payload`, "HEADER..SIGNATURE".
 [[nodiscard]] std::string sign_detached(const std::string& payload, const BootstrapToken& token);

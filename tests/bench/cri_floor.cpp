@@ -1,7 +1,8 @@
 // The floor of the bench: starts N pods of one container by the CRI calls that a node agent cannot do without
 // (RunPodSandbox, CreateContainer, StartContainer, one ContainerStatus that must say RUNNING), directly, so many at a
 // time as told; prints the times as JSON; stops and removes them. The requests ask of the runtime what a pod's must: a
-// cgroup of its own, DNS, the sandbox's seccomp profile, the /etc/hosts and termination log mounts, masked paths, an OOM score.
+// cgroup of its own, DNS, the sandbox's seccomp profile, the /etc/hosts and termination log mounts, masked paths, an
+// OOM score.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
@@ -102,8 +103,9 @@ class Floor {
     linux.mutable_resources()->set_oom_score_adj(1000);
     auto& security = *linux.mutable_security_context();
     security.mutable_namespace_options()->set_pid(cri::v1::CONTAINER);
-    for (const char* path : {"/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-                             "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"}) {
+    for (const char* path :
+         {"/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+          "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"}) {
       security.add_masked_paths(path);
     }
     for (const char* path : {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}) {

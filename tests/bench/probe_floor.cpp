@@ -1,5 +1,5 @@
-// probe_floor: the CPU that HTTP probes cost with no agent at all. Asks each address as a probe does (a connection of its
-// own, one GET, read to the end, close) with blocking calls in one thread, evenly over each period, and prints
+// probe_floor: the CPU that HTTP probes cost with no agent at all. Asks each address as a probe does (a connection of
+// its own, one GET, read to the end, close) with blocking calls in one thread, evenly over each period, and prints
 //   {"attempts": N, "answered": N, "cpu_seconds": S}
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -69,11 +69,14 @@ int main(int argc, char** argv) {
   const auto end = begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(flags.seconds));
   const double before = cpu_seconds();
   std::size_t attempts = 0, answered = 0;
-  for (auto at = begin; at < end; ++attempts, at = begin + std::chrono::duration_cast<Clock::duration>(step * attempts)) {
+  for (auto at = begin; at < end;
+       ++attempts, at = begin + std::chrono::duration_cast<Clock::duration>(step * attempts)) {
     std::this_thread::sleep_until(at);
     const auto number = attempts % total;
-    if (ask(flags.addresses[number / flags.paths.size()], flags.port, flags.paths[number % flags.paths.size()])) ++answered;
+    if (ask(flags.addresses[number / flags.paths.size()], flags.port, flags.paths[number % flags.paths.size()]))
+      ++answered;
   }
-  std::printf("{\"attempts\": %zu, \"answered\": %zu, \"cpu_seconds\": %.6f}\n", attempts, answered, cpu_seconds() - before);
+  std::printf("{\"attempts\": %zu, \"answered\": %zu, \"cpu_seconds\": %.6f}\n", attempts, answered,
+              cpu_seconds() - before);
   return 0;
 }

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from harness import paths
 from harness.manifests import deployment, service, testapp
 from harness.plane import SERVER
 from harness.process import run, wait_for
@@ -67,6 +68,34 @@ def expires_in(certificate: pathlib.Path) -> float:
     text = run("openssl", "x509", "-in", certificate, "-noout", "-enddate", "-dateopt", "iso_8601").stdout
     moment = text.strip().removeprefix("notAfter=").removesuffix("Z")
     return time.mktime(time.strptime(moment, "%Y-%m-%d %H:%M:%S")) - time.timezone - time.time()
+
+
+def test_keelson_join(space, third_node, agent_kind):
+    """The sequence of docs/join.md: from a token and the CA's hash to a Deployment that serves through its Service."""
+    if agent_kind == "kubelet":
+        pytest.skip("kubeadm's part, not the kubelet's")
+    plane = space.plane
+    folder = plane.folder / "etc-keelson"
+    credentials = ["--bootstrap-kubeconfig", folder / "bootstrap.conf", "--kubeconfig", folder / "kubeconfig"]
+    node = third_node(credentials=credentials, flags=["--config", folder / "config.yaml"], start=False)
+
+    def join(ca_hash: str):
+        command = [paths.BIN / "keelson", "join", SERVER.removeprefix("https://"), "--dir", folder]
+        command += ["--token", token, "--discovery-token-ca-cert-hash", ca_hash]
+        return node.network.run(*command, check=False)
+
+    token = plane.bootstrap_token()
+    wait_for(lambda: join(plane.pki.ca_hash()).returncode == 0, 20, "the token has signed cluster-info", every=0.3)
+    other = join("sha256:" + "0" * 64)
+    assert other.returncode == 1 and "none of those given" in other.stderr
+    node.start()
+    node.join_network()
+    node.wait_ready()
+    on_node = {"nodeSelector": {"kubernetes.io/hostname": node.name}}
+    space.apply(deployment("web", 3, testapp("--http", 8080), **on_node), service("web", {"port": 80, "targetPort": 8080}))
+    space.wait_apps("web", 3)
+    url = f"http://{space.get('Service', 'web')['spec']['clusterIP']}/"
+    space.wait_for(lambda: node.fetch(url), 20, "the Service answers")
 
 
 def test_serving_certificate_from_the_cluster(space, third_node):

@@ -46,7 +46,8 @@ inline SandboxObservation sandbox(std::string id = "s0", std::uint32_t attempt =
   return s;
 }
 
-inline ContainerObservation seen(const kube::Container& c, RunState state, std::uint32_t attempt = 0, int exit_code = 0) {
+inline ContainerObservation seen(const kube::Container& c, RunState state, std::uint32_t attempt = 0,
+                                 int exit_code = 0) {
   ContainerObservation o;
   o.id = c.name + "-" + std::to_string(attempt);
   o.name = c.name;
@@ -64,7 +65,8 @@ inline ContainerObservation seen(const kube::Container& c, RunState state, std::
   return o;
 }
 
-inline PodObservation observed(std::vector<ContainerObservation> containers, std::vector<SandboxObservation> sandboxes = {sandbox()}) {
+inline PodObservation observed(std::vector<ContainerObservation> containers,
+                               std::vector<SandboxObservation> sandboxes = {sandbox()}) {
   PodObservation o;
   o.containers = std::move(containers);
   o.sandboxes = std::move(sandboxes);

@@ -143,8 +143,8 @@ TEST_CASE("restartPolicy decides about exits") {
     int exit_code;
     bool restarts;
   };
-  for (const auto& row : {Row{"Always", 0, true}, Row{"Always", 1, true}, Row{"OnFailure", 0, false}, Row{"OnFailure", 1, true},
-                          Row{"Never", 0, false}, Row{"Never", 1, false}}) {
+  for (const auto& row : {Row{"Always", 0, true}, Row{"Always", 1, true}, Row{"OnFailure", 0, false},
+                          Row{"OnFailure", 1, true}, Row{"Never", 0, false}, Row{"Never", 1, false}}) {
     CAPTURE(row.policy, row.exit_code);
     const World w{.pod = pod({a}, {}, row.policy), .observed = observed({seen(a, RunState::exited, 2, row.exit_code)})};
     CHECK(starts(w.plan()) == (row.restarts ? Names{"a#3"} : Names{}));
@@ -216,8 +216,9 @@ TEST_CASE("a running container is stopped for a changed image or a failed probe"
 
 TEST_CASE("only the newest two instances of a container are kept") {
   const auto a = container("a");
-  const World w{.pod = pod({a}), .observed = observed({seen(a, RunState::running, 3), seen(a, RunState::exited, 2, 1),
-                                                       seen(a, RunState::exited, 1, 1), seen(a, RunState::exited, 0, 1)})};
+  const World w{.pod = pod({a}),
+                .observed = observed({seen(a, RunState::running, 3), seen(a, RunState::exited, 2, 1),
+                                      seen(a, RunState::exited, 1, 1), seen(a, RunState::exited, 0, 1)})};
   CHECK(w.plan().remove == Names{"a-1", "a-0"});
 }
 
@@ -225,7 +226,8 @@ TEST_CASE("a replaced sandbox is removed once nothing is left in it") {
   const auto a = container("a");
   auto now = seen(a, RunState::running, 1);
   now.sandbox_id = "s1";
-  World w{.pod = pod({a}), .observed = observed({now, seen(a, RunState::exited)}, {sandbox("s1", 1), sandbox("s0", 0, false)})};
+  World w{.pod = pod({a}),
+          .observed = observed({now, seen(a, RunState::exited)}, {sandbox("s1", 1), sandbox("s0", 0, false)})};
   CHECK(w.plan().remove_sandboxes.empty());
   w.observed = observed({now}, {sandbox("s1", 1), sandbox("s0", 0, false)});
   CHECK(w.plan().remove_sandboxes == Names{"s0"});
@@ -233,14 +235,16 @@ TEST_CASE("a replaced sandbox is removed once nothing is left in it") {
 
 TEST_CASE("init containers run again in a new sandbox") {
   const auto i = container("i"), a = container("a");
-  const World w{.pod = pod({a}, {i}), .observed = observed({seen(i, RunState::exited), seen(a, RunState::exited, 0, 137)},
-                                                           {sandbox("s1", 1), sandbox("s0", 0, false)})};
+  const World w{.pod = pod({a}, {i}),
+                .observed = observed({seen(i, RunState::exited), seen(a, RunState::exited, 0, 137)},
+                                     {sandbox("s1", 1), sandbox("s0", 0, false)})};
   CHECK(starts(w.plan()) == Names{"i#0"});
 }
 
 TEST_CASE("one container done, another running: the pod goes on") {
   const auto a = container("a"), b = container("b");
-  World w{.pod = pod({a, b}, {}, "Never"), .observed = observed({seen(a, RunState::exited), seen(b, RunState::running)})};
+  World w{.pod = pod({a, b}, {}, "Never"),
+          .observed = observed({seen(a, RunState::exited), seen(b, RunState::running)})};
   CHECK_FALSE(w.plan().stop_pod);
   CHECK_FALSE(w.plan().finished);
   w.observed = observed({seen(a, RunState::exited), seen(b, RunState::exited)});

@@ -26,7 +26,8 @@ struct World {
 
 std::string condition(const kube::PodStatus& status, const std::string& type) {
   for (const auto& c : status.conditions) {
-    if (c.type == type) return c.status + (c.reason.empty() ? "" : " " + c.reason) + (c.message.empty() ? "" : ": " + c.message);
+    if (c.type == type)
+      return c.status + (c.reason.empty() ? "" : " " + c.reason) + (c.message.empty() ? "" : ": " + c.message);
   }
   return "absent";
 }
@@ -78,19 +79,34 @@ TEST_CASE("phases") {
     w.stopping = stopping;
     return w;
   };
-  const World mixed{.pod = pod({a, b}, {}, "Never"), .observed = observed({seen(a, RunState::exited), seen(b, RunState::exited, 0, 3)})};
+  const World mixed{.pod = pod({a, b}, {}, "Never"),
+                    .observed = observed({seen(a, RunState::exited), seen(b, RunState::exited, 0, 3)})};
   for (const auto& row : {
-           Row{"one of two started", {.pod = pod({a, b}), .observed = observed({seen(a, RunState::running)})}, "Pending"},
+           Row{"one of two started",
+               {.pod = pod({a, b}), .observed = observed({seen(a, RunState::running)})},
+               "Pending"},
            Row{"init runs", {.pod = pod({a}, {i}), .observed = observed({seen(i, RunState::running)})}, "Pending"},
            Row{"exited, Always", {.pod = pod({a}), .observed = observed({seen(a, RunState::exited)})}, "Running"},
-           Row{"succeeded, Never", {.pod = pod({a}, {}, "Never"), .observed = observed({seen(a, RunState::exited)})}, "Succeeded"},
-           Row{"succeeded, OnFailure", {.pod = pod({a}, {}, "OnFailure"), .observed = observed({seen(a, RunState::exited)})}, "Succeeded"},
-           Row{"failed, OnFailure", {.pod = pod({a}, {}, "OnFailure"), .observed = observed({seen(a, RunState::exited, 0, 1)})}, "Running"},
-           Row{"failed, Never", {.pod = pod({a}, {}, "Never"), .observed = observed({seen(a, RunState::exited, 0, 1)})}, "Failed"},
+           Row{"succeeded, Never",
+               {.pod = pod({a}, {}, "Never"), .observed = observed({seen(a, RunState::exited)})},
+               "Succeeded"},
+           Row{"succeeded, OnFailure",
+               {.pod = pod({a}, {}, "OnFailure"), .observed = observed({seen(a, RunState::exited)})},
+               "Succeeded"},
+           Row{"failed, OnFailure",
+               {.pod = pod({a}, {}, "OnFailure"), .observed = observed({seen(a, RunState::exited, 0, 1)})},
+               "Running"},
+           Row{"failed, Never",
+               {.pod = pod({a}, {}, "Never"), .observed = observed({seen(a, RunState::exited, 0, 1)})},
+               "Failed"},
            Row{"one of two failed", mixed, "Failed"},
-           Row{"init failed, Never", {.pod = pod({a}, {i}, "Never"), .observed = observed({seen(i, RunState::exited, 0, 1)})}, "Failed"},
-           Row{"stopped while running", with({.pod = pod({a}), .observed = observed({seen(a, RunState::exited, 0, 143)})}, true), "Failed"},
-           Row{"stopped with success", with({.pod = pod({a}), .observed = observed({seen(a, RunState::exited)})}, true), "Succeeded"},
+           Row{"init failed, Never",
+               {.pod = pod({a}, {i}, "Never"), .observed = observed({seen(i, RunState::exited, 0, 1)})},
+               "Failed"},
+           Row{"stopped while running",
+               with({.pod = pod({a}), .observed = observed({seen(a, RunState::exited, 0, 143)})}, true), "Failed"},
+           Row{"stopped with success", with({.pod = pod({a}), .observed = observed({seen(a, RunState::exited)})}, true),
+               "Succeeded"},
        }) {
     CAPTURE(row.what);
     CHECK(row.world.status().phase == row.phase);
@@ -122,7 +138,8 @@ TEST_CASE("a backoff shows as waiting, the exit as the last state") {
 
 TEST_CASE("the instance before the running one is its last state") {
   const auto a = container("a");
-  const World w{.pod = pod({a}), .observed = observed({seen(a, RunState::running, 1), seen(a, RunState::exited, 0, 9)})};
+  const World w{.pod = pod({a}),
+                .observed = observed({seen(a, RunState::running, 1), seen(a, RunState::exited, 0, 9)})};
   const auto s = w.status();
   CHECK(s.container_statuses[0].state.running);
   REQUIRE(s.container_statuses[0].last_state.terminated);
@@ -158,7 +175,8 @@ TEST_CASE("readiness gates") {
   World w{.pod = pod({a}), .observed = observed({seen(a, RunState::running)})};
   w.pod.spec.readiness_gates.push_back({"example.com/gate"});
   CHECK(condition(w.status(), "Ready") ==
-        "False ReadinessGatesNotReady: corresponding condition of pod readiness gate \"example.com/gate\" does not exist.");
+        "False ReadinessGatesNotReady: corresponding condition of pod readiness gate \"example.com/gate\" does not "
+        "exist.");
   kube::PodCondition gate;
   gate.type = "example.com/gate";
   gate.status = "True";

@@ -30,39 +30,66 @@ std::string cpu(const char* amount) {
   return std::string(R"({"containers":[{"name":"c","resources":{"requests":{"cpu":")") + amount + R"("}}}]})";
 }
 const char* const kEmpty = R"({"containers":[{"name":"c"}]})";
-const char* const kPort = R"({"containers":[{"name":"c","ports":[{"containerPort":1,"hostPort":80,"protocol":"TCP"}]}]})";
+const char* const kPort =
+    R"({"containers":[{"name":"c","ports":[{"containerPort":1,"hostPort":80,"protocol":"TCP"}]}]})";
 
 }  // namespace
 
 TEST_CASE("admission: reasons and texts as upstream's") {
   const std::vector<Row> rows = {
       {"fits", cpu("1"), "", ""},
-      {"cpu", cpu("2"), "OutOfcpu", "Node didn't have enough resource: cpu, requested: 2000, used: 900, capacity: 2000", {cpu("900m")}},
+      {"cpu",
+       cpu("2"),
+       "OutOfcpu",
+       "Node didn't have enough resource: cpu, requested: 2000, used: 900, capacity: 2000",
+       {cpu("900m")}},
       {"memory", R"({"containers":[{"name":"c","resources":{"requests":{"memory":"2Gi"}}}]})", "OutOfmemory",
        "Node didn't have enough resource: memory, requested: 2147483648, used: 0, capacity: 1073741824"},
-      {"pods", kEmpty, "OutOfpods", "Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3", {kEmpty, kEmpty, kEmpty}},
+      {"pods",
+       kEmpty,
+       "OutOfpods",
+       "Node didn't have enough resource: pods, requested: 1, used: 3, capacity: 3",
+       {kEmpty, kEmpty, kEmpty}},
       {"unknown extended resource", R"({"containers":[{"name":"c","resources":{"requests":{"x.io/y":"4"}}}]})", "", ""},
       {"selector", R"({"containers":[],"nodeSelector":{"zone":"b"}})", "NodeAffinity",
        "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"},
       {"affinity", R"({"containers":[],"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":
-        {"nodeSelectorTerms":[{"matchExpressions":[{"key":"zone","operator":"NotIn","values":["a"]}]}]}}}})", "NodeAffinity",
-       "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"},
-      {"port", kPort, "NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports", {kPort}},
-      {"port of another protocol", kPort, "", "",
+        {"nodeSelectorTerms":[{"matchExpressions":[{"key":"zone","operator":"NotIn","values":["a"]}]}]}}}})",
+       "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"},
+      {"port",
+       kPort,
+       "NodePorts",
+       "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
+       {kPort}},
+      {"port of another protocol",
+       kPort,
+       "",
+       "",
        {R"({"containers":[{"name":"c","ports":[{"containerPort":1,"hostPort":80,"protocol":"UDP"}]}]})"}},
-      {"taint", kEmpty, "TaintToleration", "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate", {},
+      {"taint",
+       kEmpty,
+       "TaintToleration",
+       "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
+       {},
        R"([{"key":"k","effect":"NoExecute"}])"},
-      {"tolerated taint", R"({"containers":[],"tolerations":[{"key":"k","operator":"Exists"}]})", "", "", {},
+      {"tolerated taint",
+       R"({"containers":[],"tolerations":[{"key":"k","operator":"Exists"}]})",
+       "",
+       "",
+       {},
        R"([{"key":"k","effect":"NoExecute"}])"},
       {"taint that only scheduling minds", kEmpty, "", "", {}, R"([{"key":"k","effect":"NoSchedule"}])"},
-      {"os label", R"({"containers":[],"nodeSelector":{"kubernetes.io/os":"windows"}})", "PodOSSelectorNodeLabelDoesNotMatch",
+      {"os label", R"({"containers":[],"nodeSelector":{"kubernetes.io/os":"windows"}})",
+       "PodOSSelectorNodeLabelDoesNotMatch",
        "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"},
       {"os field", R"({"containers":[],"os":{"name":"windows"}})", "PodOSNotSupported",
        "Failed to admit pod as the OS field doesn't match node OS"},
-      {"safe sysctl", R"({"containers":[],"securityContext":{"sysctls":[{"name":"net/ipv4/tcp_syncookies","value":"1"}]}})", "", ""},
-      {"allowed sysctl", R"({"containers":[],"securityContext":{"sysctls":[{"name":"kernel.msgmax","value":"1"}]}})", "", ""},
-      {"sysctl", R"({"containers":[],"securityContext":{"sysctls":[{"name":"vm.swappiness","value":"1"}]}})", "SysctlForbidden",
-       "forbidden sysctl: \"vm.swappiness\" not allowlisted"},
+      {"safe sysctl",
+       R"({"containers":[],"securityContext":{"sysctls":[{"name":"net/ipv4/tcp_syncookies","value":"1"}]}})", "", ""},
+      {"allowed sysctl", R"({"containers":[],"securityContext":{"sysctls":[{"name":"kernel.msgmax","value":"1"}]}})",
+       "", ""},
+      {"sysctl", R"({"containers":[],"securityContext":{"sysctls":[{"name":"vm.swappiness","value":"1"}]}})",
+       "SysctlForbidden", "forbidden sysctl: \"vm.swappiness\" not allowlisted"},
   };
   const std::vector<std::string> allowed = {"kernel.msg*"};
   for (const auto& row : rows) {

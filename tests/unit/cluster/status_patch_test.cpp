@@ -28,7 +28,8 @@ TEST_CASE("status patch: nothing to send where the API server shows it already")
 }
 
 TEST_CASE("status patch: fields that a node does not own stay as they are") {
-  CHECK(patch(R"({"phase":"Pending","nominatedNodeName":"n","resize":"Proposed"})", R"({"phase":"Pending"})") == nullptr);
+  CHECK(patch(R"({"phase":"Pending","nominatedNodeName":"n","resize":"Proposed"})", R"({"phase":"Pending"})") ==
+        nullptr);
 }
 
 TEST_CASE("status patch: changed fields are sent, vanished ones taken away") {

@@ -140,7 +140,8 @@ TEST_CASE("a pod is deleted only when it is being deleted, its worker is done an
 
 TEST_CASE("a failed write is tried again until it is through") {
   World w(pod_json());
-  w.api.errors = {make_error(Errc::unavailable, "connection refused"), make_error(Errc::unavailable, "connection refused")};
+  w.api.errors = {make_error(Errc::unavailable, "connection refused"),
+                  make_error(Errc::unavailable, "connection refused")};
   w.writer.set("u1", phase("Running"));
   w.turn(Milliseconds(900));
   CHECK(w.api.requests.size() == 3);

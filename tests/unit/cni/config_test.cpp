@@ -160,7 +160,8 @@ TEST_CASE("a runtime's status tells whether it uses the shim", "[cni]") {
   const auto status = [](const std::string& type) {
     return R"({"PluginConfDir":"/etc/cni/net.d","Networks":[)"
            R"({"Config":{"Name":"cni-loopback","Plugins":[{"Network":{"type":"loopback"}}]},"IFName":"lo"},)"
-           R"({"Config":{"Name":"n","Plugins":[{"Network":{"type":")" + type + R"("}}]},"IFName":"eth0"}]})";
+           R"({"Config":{"Name":"n","Plugins":[{"Network":{"type":")" +
+           type + R"("}}]},"IFName":"eth0"}]})";
   };
   CHECK(runtime_cni(status("keelson-cni")) == RuntimeCni::shim);
   CHECK(runtime_cni(status("bridge")) == RuntimeCni::other);

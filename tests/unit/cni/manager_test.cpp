@@ -224,7 +224,8 @@ TEST_CASE("operations of one container wait for each other, those of others do n
     done = true;
   };
   callers.spawn("check", check(running.manager, attachment("slow", ""), checked));
-  run_until(world.io, [] { return false; }, Milliseconds(50));
+  run_until(
+      world.io, [] { return false; }, Milliseconds(50));
   CHECK(world.count("one", "CHECK") == 0);
   testing::write(world.bin / "go", "");
   REQUIRE(run_until(world.io, [&] { return checked; }));
@@ -245,10 +246,13 @@ TEST_CASE("a hundred ADDs at once while the conf dir is rewritten", "[cni]") {
     callers.spawn("caller", call(running.manager, attachment(id, world.netns(id)), good));
   }
   int rewrites = 0;
-  REQUIRE(run_until(world.io, [&] {
-    world.conflist("10-net.conflist", ++rewrites % 2 ? "odd" : "even", {"one"});
-    return callers.size() == 0;
-  }, Milliseconds(60'000)));
+  REQUIRE(run_until(
+      world.io,
+      [&] {
+        world.conflist("10-net.conflist", ++rewrites % 2 ? "odd" : "even", {"one"});
+        return callers.size() == 0;
+      },
+      Milliseconds(60'000)));
   CHECK(good == 100);
   CHECK(running.manager.records().size() == 100);
   CHECK(world.store.load().value().size() == 100);

@@ -1,6 +1,6 @@
 // Debian's plugins in a network namespace of their own: the protocol as real plugins speak it.
-#include <catch2/catch.hpp>
 #include <unistd.h>
+#include <catch2/catch.hpp>
 
 #include "base/log.hpp"
 #include "base/subprocess.hpp"
@@ -58,7 +58,8 @@ TEST_CASE("bridge, host-local, portmap and loopback: ADD, CHECK, DEL", "[cni][no
   const std::string data = (world.dir.path / "ipam").string();
   testing::write(world.conf / "10-real.conflist", R"({"cniVersion":"1.0.0","name":"kcni","plugins":[
     {"type":"bridge","bridge":"kcni0","isGateway":true,"ipMasq":false,
-     "ipam":{"type":"host-local","dataDir":")" + data + R"(","ranges":[[{"subnet":"10.231.7.0/29"}]]}},
+     "ipam":{"type":"host-local","dataDir":")" + data +
+                                                      R"(","ranges":[[{"subnet":"10.231.7.0/29"}]]}},
     {"type":"portmap","capabilities":{"portMappings":true}}]})");
   auto options = world.options();
   options.bin_dirs = {"/usr/lib/cni"};

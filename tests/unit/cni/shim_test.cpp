@@ -29,11 +29,17 @@ struct ShimWorld : World {
   Command command(const std::string& verb, const std::string& id, const std::string& netns_path) {
     Command out;
     out.argv = {(std::filesystem::read_symlink("/proc/self/exe").parent_path() / "keelson-cni").string()};
-    out.env = {"CNI_COMMAND=" + verb, "CNI_CONTAINERID=" + id, "CNI_NETNS=" + netns_path, "CNI_IFNAME=eth0",
-               "CNI_ARGS=IgnoreUnknown=1;K8S_POD_UID=uid-" + id, "CNI_PATH=/nowhere", "PATH=/usr/bin:/bin"};
-    const Json config = {{"cniVersion", version}, {"name", "keelson"}, {"type", "keelson-cni"},
-                         {"socket", socket.string()}, {"stateDir", state.string()}, {"binDirs", {bin.string()}},
-                         {"connectTimeoutMs", 100}, {"runtimeConfig", {{"portMappings", {{{"hostPort", 80}}}}}}};
+    out.env = {"CNI_COMMAND=" + verb,
+               "CNI_CONTAINERID=" + id,
+               "CNI_NETNS=" + netns_path,
+               "CNI_IFNAME=eth0",
+               "CNI_ARGS=IgnoreUnknown=1;K8S_POD_UID=uid-" + id,
+               "CNI_PATH=/nowhere",
+               "PATH=/usr/bin:/bin"};
+    const Json config = {{"cniVersion", version},      {"name", "keelson"},
+                         {"type", "keelson-cni"},      {"socket", socket.string()},
+                         {"stateDir", state.string()}, {"binDirs", {bin.string()}},
+                         {"connectTimeoutMs", 100},    {"runtimeConfig", {{"portMappings", {{{"hostPort", 80}}}}}}};
     out.stdin_data = config.dump();
     return out;
   }
@@ -48,7 +54,8 @@ struct ShimWorld : World {
 
 struct Agent {
   explicit Agent(ShimWorld& w)
-      : world(w), manager(w.io.get_executor(), w.pool, w.exec, w.options()),
+      : world(w),
+        manager(w.io.get_executor(), w.pool, w.exec, w.options()),
         server(w.io.get_executor(), manager, ServerOptions{.socket = w.socket, .request_timeout = Milliseconds(200)}) {
     REQUIRE(run(world.io, manager.start()));
     REQUIRE(server.start());

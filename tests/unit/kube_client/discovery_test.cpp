@@ -14,12 +14,14 @@ struct Cluster {
   std::string ca, hash;
   Cluster() {
     const auto key = make_private_key();
-    ca = *make_self_signed(key, {.common_name = "ca", .organizations = {}}, {}, std::chrono::system_clock::now(), Seconds(3600));
+    ca = *make_self_signed(key, {.common_name = "ca", .organizations = {}}, {}, std::chrono::system_clock::now(),
+                           Seconds(3600));
     hash = "sha256:" + *public_key_hash(ca);
   }
   [[nodiscard]] std::string document() const {
     return "apiVersion: v1\nkind: Config\nclusters:\n- name: ''\n  cluster:\n    server: https://10.0.0.1:6443\n"
-           "    certificate-authority-data: " + base64_encode(ca) + "\n";
+           "    certificate-authority-data: " +
+           base64_encode(ca) + "\n";
   }
 };
 
@@ -46,7 +48,8 @@ TEST_CASE("a detached signature as Kubernetes' bootstrap signer makes it") {
 TEST_CASE("the cluster is believed only with the token's signature and a known CA") {
   const Cluster cluster, other;
   const auto document = cluster.document();
-  const std::map<std::string, std::string> good = {{"kubeconfig", document}, {"jws-kubeconfig-abcdef", sign_detached(document, kToken)}};
+  const std::map<std::string, std::string> good = {{"kubeconfig", document},
+                                                   {"jws-kubeconfig-abcdef", sign_detached(document, kToken)}};
   const auto found = verified_cluster(good, kToken, {other.hash, cluster.hash});
   REQUIRE(found);
   CHECK(found->server == "https://10.0.0.1:6443");

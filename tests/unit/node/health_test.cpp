@@ -15,7 +15,8 @@ using Texts = std::vector<std::string>;
 
 TEST_CASE("a runtime that was never asked") {
   const RuntimeHealth health;
-  CHECK(health.errors(kNow) == Texts{"container runtime status check may not have completed yet", "network state unknown"});
+  CHECK(health.errors(kNow) ==
+        Texts{"container runtime status check may not have completed yet", "network state unknown"});
   CHECK_FALSE(health.due(kNow).has_value());
 }
 
@@ -47,10 +48,13 @@ TEST_CASE("a runtime that is not ready says why") {
 TEST_CASE("labels that a node may set of itself") {
   const auto labels = parse_node_labels("a=b, node.kubernetes.io/x=1,sub.node.kubernetes.io/y=,kubernetes.io/os=linux");
   REQUIRE(labels.has_value());
-  CHECK(*labels == kube::StringMap{{"a", "b"}, {"kubernetes.io/os", "linux"}, {"node.kubernetes.io/x", "1"},
+  CHECK(*labels == kube::StringMap{{"a", "b"},
+                                   {"kubernetes.io/os", "linux"},
+                                   {"node.kubernetes.io/x", "1"},
                                    {"sub.node.kubernetes.io/y", ""}});
   CHECK(parse_node_labels("")->empty());
-  for (const char* bad : {"a", "=b", "kubernetes.io/x=1", "x.k8s.io/y=1", "node-role.kubernetes.io/control-plane=", "a=b c"}) {
+  for (const char* bad :
+       {"a", "=b", "kubernetes.io/x=1", "x.k8s.io/y=1", "node-role.kubernetes.io/control-plane=", "a=b c"}) {
     CAPTURE(bad);
     CHECK_FALSE(parse_node_labels(bad).has_value());
   }
@@ -60,7 +64,8 @@ TEST_CASE("labels that a node may set of itself") {
 TEST_CASE("taints") {
   const auto taints = parse_taints("a=b:NoSchedule,c:NoExecute");
   REQUIRE(taints.has_value());
-  CHECK(*taints == std::vector<kube::Taint>{{"a", "b", "NoSchedule", std::nullopt}, {"c", "", "NoExecute", std::nullopt}});
+  CHECK(*taints ==
+        std::vector<kube::Taint>{{"a", "b", "NoSchedule", std::nullopt}, {"c", "", "NoExecute", std::nullopt}});
   for (const char* bad : {"a", "a:Never", ":NoSchedule", "a:NoSchedule:x", "a=1:NoSchedule,a=2:NoSchedule"}) {
     CAPTURE(bad);
     CHECK_FALSE(parse_taints(bad).has_value());

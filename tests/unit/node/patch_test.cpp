@@ -28,9 +28,12 @@ TEST_CASE("heartbeats alone are no change, and their patch holds nothing else") 
   const auto before = initial_node(config(), input());
   const auto after = updated_node(config(), before, input(kStart + Seconds(10)));
   CHECK(node_change(before, after) == NodeChange::none);
-  const auto beat = [](const char* type) { return json{{"type", type}, {"lastHeartbeatTime", "2026-01-01T00:00:10Z"}}; };
+  const auto beat = [](const char* type) {
+    return json{{"type", type}, {"lastHeartbeatTime", "2026-01-01T00:00:10Z"}};
+  };
   CHECK(patch(before, after) ==
-        json{{"status", {{"conditions", {beat("MemoryPressure"), beat("DiskPressure"), beat("PIDPressure"), beat("Ready")}}}}});
+        json{{"status",
+              {{"conditions", {beat("MemoryPressure"), beat("DiskPressure"), beat("PIDPressure"), beat("Ready")}}}}});
 }
 
 TEST_CASE("a condition is patched by its type") {
@@ -39,8 +42,10 @@ TEST_CASE("a condition is patched by its type") {
   in.errors = {"broken"};
   const auto after = updated_node(config(), before, in);
   CHECK(node_change(before, after) == NodeChange::urgent);
-  CHECK(patch(before, after) ==
-        json::parse(R"({"status":{"conditions":[{"type":"Ready","status":"False","reason":"KubeletNotReady","message":"broken"}]}})"));
+  CHECK(
+      patch(before, after) ==
+      json::parse(
+          R"({"status":{"conditions":[{"type":"Ready","status":"False","reason":"KubeletNotReady","message":"broken"}]}})"));
 }
 
 TEST_CASE("addresses are replaced, because their merge key is not unique") {

@@ -87,7 +87,9 @@ TEST_CASE("grpc: a server without the protocol") {
 
 TEST_CASE("grpc: nobody listens, and nobody who speaks gRPC") {
   std::uint16_t port = 0;
-  { port = RawServer([](const std::string&) { return ""; }).port(); }
+  {
+    port = RawServer([](const std::string&) { return ""; }).port();
+  }
   const Outcome refused = probe(port, {}, Milliseconds(200));
   CHECK(refused.kind == OutcomeKind::failure);
   CHECK(refused.text == "timeout: failed to connect service \"127.0.0.1:" + std::to_string(port) +

@@ -61,10 +61,10 @@ TEST_CASE("http: what is sent") {
 }
 
 TEST_CASE("http: bodies by length, chunked, until close, after an interim response") {
-  const std::string text = GENERATE(as<std::string>(), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
-                                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-                                    "HTTP/1.0 200 OK\r\n\r\nok",
-                                    "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  const std::string text =
+      GENERATE(as<std::string>(), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+               "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\nok",
+               "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   const RawServer server(always(text));
   const Outcome outcome = probe(server.port());
   CHECK(outcome.kind == OutcomeKind::success);

@@ -23,7 +23,8 @@ struct Fixture {
   ~Fixture() {
     Fixture* self = this;
     asio::co_spawn(
-        loop, [](Fixture* f) -> Awaitable<void> { co_await f->manager.stop(); }(self), [](const std::exception_ptr&) {});
+        loop, [](Fixture* f) -> Awaitable<void> { co_await f->manager.stop(); }(self),
+        [](const std::exception_ptr&) {});
     loop.restart();
     loop.run();
   }
@@ -189,8 +190,7 @@ TEST_CASE("manager: a failed startup or liveness probe holds until the next inst
   f.start();
   f.at(0);
   for (int i = 1; i <= 21; ++i) f.at(i);
-  const auto failure =
-      startup ? f.manager.startup_failure("u1", "app") : f.manager.liveness_failure("u1", "app");
+  const auto failure = startup ? f.manager.startup_failure("u1", "app") : f.manager.liveness_failure("u1", "app");
   REQUIRE(failure);
   CHECK(*failure == "p in c1");
   CHECK(f.changes == Names{"u1"});
@@ -307,8 +307,9 @@ TEST_CASE("manager: probes wait for the pod's IP, and a bad port is an error of 
   f.at(21);
   f.at(32);
   REQUIRE_FALSE(f.events.empty());
-  CHECK(f.events.back() == "u1/app Unhealthy Readiness probe errored and resulted in unknown state: port \"web\" is no "
-                           "named port of container app");
+  CHECK(f.events.back() ==
+        "u1/app Unhealthy Readiness probe errored and resulted in unknown state: port \"web\" is no "
+        "named port of container app");
   // The pod's new version names the port.
   f.pod = std::make_shared<kube::Pod>(*f.pod);
   f.container().ports.push_back({"web", 0, server.port(), "TCP", ""});

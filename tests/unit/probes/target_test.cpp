@@ -38,7 +38,8 @@ TEST_CASE("ports: number, name, number in a string") {
   CHECK(*resolve_port(kube::IntOrString(80), c) == 80);
   CHECK(*resolve_port(kube::IntOrString("admin"), c) == 9090);
   CHECK(*resolve_port(kube::IntOrString("81"), c) == 81);
-  CHECK(resolve_port(kube::IntOrString("nope"), c).error().message == "port \"nope\" is no named port of container web");
+  CHECK(resolve_port(kube::IntOrString("nope"), c).error().message ==
+        "port \"nope\" is no named port of container web");
   CHECK(resolve_port(kube::IntOrString(0), c).error().message == "invalid port number: 0");
   CHECK(resolve_port(kube::IntOrString(70000), c).error().message == "invalid port number: 70000");
 }
@@ -83,7 +84,8 @@ TEST_CASE("http request: defaults") {
   REQUIRE(target.has_value());
   CHECK(to_string(target->url) == "http://10.0.0.1:8080/");
   CHECK(target->request ==
-        "GET / HTTP/1.1\r\nHost: 10.0.0.1:8080\r\nUser-Agent: kube-probe/1.35\r\nAccept: */*\r\nConnection: close\r\n\r\n");
+        "GET / HTTP/1.1\r\nHost: 10.0.0.1:8080\r\nUser-Agent: kube-probe/1.35\r\nAccept: */*\r\nConnection: "
+        "close\r\n\r\n");
   action.scheme = "HTTPS";
   action.path = "healthz?full=1#part";
   const auto tls = make_http_target(action, "fd00::1", 443, kLifecycleUserAgent);
@@ -101,8 +103,7 @@ TEST_CASE("http request: headers") {
   CHECK(target->request ==
         "GET / HTTP/1.1\r\nHost: app.example\r\nX-A: 1\r\nX-A: 2\r\nuser-agent: me\r\nConnection: close\r\n\r\n");
   action.http_headers = {{"X-A", "1\r\nX-Evil: 2"}};
-  CHECK(make_http_target(action, "10.0.0.1", 80).error().message ==
-        "net/http: invalid header field value for \"X-A\"");
+  CHECK(make_http_target(action, "10.0.0.1", 80).error().message == "net/http: invalid header field value for \"X-A\"");
   action.http_headers = {{"X A", "1"}};
   CHECK(make_http_target(action, "10.0.0.1", 80).error().message == "net/http: invalid header field name \"X A\"");
 }

@@ -25,10 +25,14 @@ double seconds(SteadyTime at) { return std::chrono::duration<double>(at - kStart
 
 OutcomeKind outcome(char c) {
   switch (c) {
-    case 'S': return OutcomeKind::success;
-    case 'W': return OutcomeKind::warning;
-    case 'F': return OutcomeKind::failure;
-    default: return OutcomeKind::error;
+    case 'S':
+      return OutcomeKind::success;
+    case 'W':
+      return OutcomeKind::warning;
+    case 'F':
+      return OutcomeKind::failure;
+    default:
+      return OutcomeKind::error;
   }
 }
 
@@ -259,8 +263,11 @@ TEST_CASE("grid: at most a twentieth of the period; none for kinds that start a 
   kube::Probe probe;
   CHECK(timing_of(probe).grid == Nanoseconds(0));
   probe.http_get.emplace();
-  const std::vector<std::pair<int, Nanoseconds>> rows = {
-      {1, Milliseconds(50)}, {4, Milliseconds(50)}, {5, Milliseconds(250)}, {10, Milliseconds(500)}, {60, Milliseconds(500)}};
+  const std::vector<std::pair<int, Nanoseconds>> rows = {{1, Milliseconds(50)},
+                                                         {4, Milliseconds(50)},
+                                                         {5, Milliseconds(250)},
+                                                         {10, Milliseconds(500)},
+                                                         {60, Milliseconds(500)}};
   for (const auto& [period, grid] : rows) {
     INFO("period " << period);
     probe.period_seconds = period;

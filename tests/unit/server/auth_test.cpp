@@ -152,7 +152,8 @@ TEST_CASE("Nobody in particular gets in only where allowed, and never with a bad
 TEST_CASE("Client certificates: whose they are, which count, and the CA's reload") {
   asio::io_context loop;
   const Folder folder;
-  const auto ca = make_cert({.common_name = "ca", .ca = true}), other_ca = make_cert({.common_name = "ca2", .ca = true});
+  const auto ca = make_cert({.common_name = "ca", .ca = true}),
+             other_ca = make_cert({.common_name = "ca2", .ca = true});
   REQUIRE(write_file_atomic(folder.path / "ca.crt", ca.cert_pem()).has_value());
   ManualClock clock(wall_clock());
   Authenticator authenticator(loop.get_executor(), nullptr, clock, {.client_ca_file = folder.path / "ca.crt"});

@@ -168,7 +168,8 @@ TEST_CASE("The node's own paths: health, configuration, logs, checkpoint") {
   CHECK(body_of(get("/healthz?verbose")) == "[+]ping ok\n[+]log ok\n[+]syncloop ok\nhealthz check passed\n");
   CHECK(nlohmann::json::parse(body_of(get("/configz")))["kubeletconfig"]["maxPods"] == 110);
   CHECK(get("/logs/").find("<pre>") != std::string::npos);
-  for (const char* path : {"/logs/../../etc/passwd", "/logs/%2e%2e/%2e%2e/etc/passwd", "/logs//etc/passwd", "/logs/none"}) {
+  for (const char* path :
+       {"/logs/../../etc/passwd", "/logs/%2e%2e/%2e%2e/etc/passwd", "/logs//etc/passwd", "/logs/none"}) {
     CAPTURE(path);
     CHECK(status_line(get(path)) == "HTTP/1.1 404 Not Found");
   }
@@ -191,9 +192,10 @@ TEST_CASE("Statistics and metrics") {
   CHECK(get("/metrics/resource").find("\nnode_cpu_usage_seconds_total 2 0\n") != std::string::npos);
   CHECK(get("/metrics/cadvisor").find("cadvisor_version_info{") != std::string::npos);
   const auto own = get("/metrics");
-  for (const char* line : {"kubelet_running_pods 1\n", "kubelet_running_containers{container_state=\"running\"} 1\n",
-                           "kubelet_node_name{node=\"n1\"} 1\n", "process_resident_memory_bytes ",
-                           "kubelet_http_requests_total{long_running=\"false\",method=\"GET\",path=\"metrics/resource\","}) {
+  for (const char* line :
+       {"kubelet_running_pods 1\n", "kubelet_running_containers{container_state=\"running\"} 1\n",
+        "kubelet_node_name{node=\"n1\"} 1\n", "process_resident_memory_bytes ",
+        "kubelet_http_requests_total{long_running=\"false\",method=\"GET\",path=\"metrics/resource\","}) {
     CAPTURE(line);
     CHECK(own.find(line) != std::string::npos);
   }

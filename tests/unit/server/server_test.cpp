@@ -66,7 +66,8 @@ TEST_CASE("A socket that only a dead daemon's child still holds is replaced") {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::string(server.socket()).copy(address.sun_path, sizeof address.sun_path - 1);
-    const bool listens = ::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && ::listen(listener, 8) == 0;
+    const bool listens =
+        ::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && ::listen(listener, 8) == 0;
     if (listens && ::fork() == 0) {
       char byte = 0;
       ::_exit(static_cast<int>(::read(end[0], &byte, 1)));

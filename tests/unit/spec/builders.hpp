@@ -64,8 +64,7 @@ inline NodeFacts node() {
 }
 
 inline std::shared_ptr<const kube::Service> service(const std::string& ns, const std::string& name,
-                                                    const std::string& ip,
-                                                    std::vector<kube::ServicePort> ports = {}) {
+                                                    const std::string& ip, std::vector<kube::ServicePort> ports = {}) {
   auto out = std::make_shared<kube::Service>();
   out->metadata.name = name;
   out->metadata.ns = ns;
@@ -82,8 +81,7 @@ inline kube::ServicePort port(const std::string& name, int number, const std::st
   return out;
 }
 
-inline void add_config_map(kube::ObjectSet& set, const std::string& ns, const std::string& name,
-                           kube::StringMap data) {
+inline void add_config_map(kube::ObjectSet& set, const std::string& ns, const std::string& name, kube::StringMap data) {
   auto map = std::make_shared<kube::ConfigMap>();
   map->metadata.name = name;
   map->metadata.ns = ns;

@@ -18,9 +18,7 @@ struct Fixture {
   NodeFacts facts = node();
 
   kube::Container& main() { return p.spec.containers.front(); }
-  Result<Environment> make() {
-    return make_environment({p, main(), objects, facts, {"10.1.0.5", "fd01::5"}, {}});
-  }
+  Result<Environment> make() { return make_environment({p, main(), objects, facts, {"10.1.0.5", "fd01::5"}, {}}); }
   Variables variables() {
     auto made = make();
     REQUIRE(made);
@@ -280,8 +278,7 @@ TEST_CASE_METHOD(Fixture, "a variable must have a usable name") {
 }
 
 TEST_CASE("env files") {
-  const std::string text =
-      "# comment\n\n  A='one' # said\nB='two\nlines'\nC= 'x'\nD=''\r\nE='it # is'\n";
+  const std::string text = "# comment\n\n  A='one' # said\nB='two\nlines'\nC= 'x'\nD=''\r\nE='it # is'\n";
   const std::pair<const char*, const char*> cases[] = {{"A", "one"}, {"B", "two\nlines"}, {"C", ""},
                                                        {"D", ""},    {"E", "it # is"},    {"Z", ""}};
   for (const auto& [key, want] : cases) {

@@ -15,7 +15,7 @@ TEST_CASE("expand replaces references and leaves everything else") {
       {"plain", "plain"},
       {"$(A)", "1"},
       {"x$(A)y$(A)z", "x1y1z"},
-      {"$(B)", "$(A)"},                // values are not expanded again
+      {"$(B)", "$(A)"},  // values are not expanded again
       {"[$(EMPTY)]", "[]"},
       {"$(a b)", "spaced"},
       {"$(MISSING)", "$(MISSING)"},
@@ -27,10 +27,12 @@ TEST_CASE("expand replaces references and leaves everything else") {
       {"$A", "$A"},
       {"$", "$"},
       {"cost: 5$", "cost: 5$"},
-      {"$(A", "$(A"},                  // unclosed
-      {"$(A$(A)", "$(A$(A)"},          // the name is "A$(A"
+      {"$(A", "$(A"},          // unclosed
+      {"$(A$(A)", "$(A$(A)"},  // the name is "A$(A"
       {"$($$(A)", "$($$(A)"},
-      {"$\xc3\xa9$(A)", "$\xc3\xa9" "1"},
+      {"$\xc3\xa9$(A)",
+       "$\xc3\xa9"
+       "1"},
   };
   for (const auto& [text, want] : cases) {
     CAPTURE(text);

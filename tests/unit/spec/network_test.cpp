@@ -166,9 +166,9 @@ TEST_CASE("setHostnameAsFQDN") {
   CHECK(kernel_hostname({std::string(60, 'a'), "bcd"}, p)->size() == 64);
   const auto failed = kernel_hostname({std::string(60, 'a'), "bcde"}, p);
   REQUIRE(!failed);
-  CHECK(failed.error().message ==
-        "failed to construct FQDN from pod hostname and cluster domain, FQDN " + std::string(60, 'a') +
-            ".bcde is too long (64 characters is the max, 65 characters requested)");
+  CHECK(failed.error().message == "failed to construct FQDN from pod hostname and cluster domain, FQDN " +
+                                      std::string(60, 'a') +
+                                      ".bcde is too long (64 characters is the max, 65 characters requested)");
 }
 
 const std::string kFixed =
@@ -177,8 +177,7 @@ const std::string kFixed =
 
 TEST_CASE("/etc/hosts") {
   auto p = pod();
-  CHECK(hosts_file(p, {"web", ""}, {"10.1.0.5", "fd01::5"}, "ignored") ==
-        kFixed + "10.1.0.5\tweb\nfd01::5\tweb\n");
+  CHECK(hosts_file(p, {"web", ""}, {"10.1.0.5", "fd01::5"}, "ignored") == kFixed + "10.1.0.5\tweb\nfd01::5\tweb\n");
   CHECK(hosts_file(p, {"web", "sub.shop.svc.x"}, {"10.1.0.5"}, "") == kFixed + "10.1.0.5\tweb.sub.shop.svc.x\tweb\n");
   p.spec.host_aliases = {{"1.2.3.4", {"one", "two"}}, {"::2", {"six"}}};
   const std::string aliases = "\n# Entries added by HostAliases.\n1.2.3.4\tone\ttwo\n::2\tsix\n";

@@ -25,8 +25,8 @@ TEST_CASE("parse_resolv_conf") {
 
 struct Machine {
   TempTree tree;
-  NodeFactsSources sources{tree.path("proc"),        tree.path("sys"), tree.path("cgroup"), tree.path("resolv.conf"),
-                           tree.path("hosts"),       tree.path("var/lib/keelson")};
+  NodeFactsSources sources{tree.path("proc"),        tree.path("sys"),   tree.path("cgroup"),
+                           tree.path("resolv.conf"), tree.path("hosts"), tree.path("var/lib/keelson")};
   Machine() {
     tree.write("proc/meminfo", "MemTotal:        2048 kB\nMemFree: 1 kB\nSwapTotal:       512 kB\n");
     tree.write("proc/self/cgroup", "0::/init.scope\n");

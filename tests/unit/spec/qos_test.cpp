@@ -134,8 +134,8 @@ TEST_CASE("pod_cgroup_resources by class") {
           CgroupResources{512, 50000, 100000, 64LL << 20, {}, {{"2MB", 0}}});
   }
   SECTION("Burstable where every container has the limit") {
-    const auto p = pod({container("a", resources({{"cpu", "100m"}}), kBoth),
-                        container("b", {}, resources({{"cpu", "1"}}))});
+    const auto p =
+        pod({container("a", resources({{"cpu", "100m"}}), kBoth), container("b", {}, resources({{"cpu", "1"}}))});
     CHECK(pod_cgroup_resources(p, facts) == CgroupResources{102, 150000, 100000, {}, {}, {{"2MB", 0}}});
   }
   SECTION("Burstable with an init container without limits") {
@@ -177,9 +177,9 @@ TEST_CASE("oom_score_adj") {
   CHECK(score(pod()) == 1000);
   CHECK(score(pod({container("a", kBoth, kBoth)})) == -997);
   CHECK(score(pod({container("a", resources({{"memory", "2Gi"}}))})) == 750);
-  CHECK(score(pod({container("a", resources({{"memory", "1"}}))})) == 999);     // below every BestEffort one
-  CHECK(score(pod({container("a", resources({{"memory", "8Gi"}}))})) == 3);     // above any Guaranteed one
-  CHECK(score(pod({container("a", resources({{"memory", "7Ei"}}))})) == 3);     // beyond 64-bit arithmetic
+  CHECK(score(pod({container("a", resources({{"memory", "1"}}))})) == 999);  // below every BestEffort one
+  CHECK(score(pod({container("a", resources({{"memory", "8Gi"}}))})) == 3);  // above any Guaranteed one
+  CHECK(score(pod({container("a", resources({{"memory", "7Ei"}}))})) == 3);  // beyond 64-bit arithmetic
 
   auto critical = pod();
   critical.spec.priority_class_name = "system-node-critical";

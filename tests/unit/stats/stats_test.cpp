@@ -35,13 +35,22 @@ Sample example() {
   s.node.name = "n1";
   s.node.booted_at = kTime;
   s.node.memory_capacity = 8000;
-  s.node.usage = {.path = "/", .time = kTime, .cpu = CpuUsage{.usage_ns = 5'000'000'000}, .memory = MemoryUsage{.usage = 4000, .working_set = 3000}};
+  s.node.usage = {.path = "/",
+                  .time = kTime,
+                  .cpu = CpuUsage{.usage_ns = 5'000'000'000},
+                  .memory = MemoryUsage{.usage = 4000, .working_set = 3000}};
   s.node.fs = FsUsage{.time = kTime, .available = 10, .capacity = 100, .used = 90};
   PodSample pod{.name = "web", .ns = "default", .uid = "u1", .sandbox_id = "sb", .started_at = kTime};
-  pod.usage = {.path = "/kubepods/podu1", .time = kTime, .cpu = CpuUsage{.usage_ns = 2'500'000'000}, .memory = MemoryUsage{.working_set = 50}};
+  pod.usage = {.path = "/kubepods/podu1",
+               .time = kTime,
+               .cpu = CpuUsage{.usage_ns = 2'500'000'000},
+               .memory = MemoryUsage{.working_set = 50}};
   pod.interfaces.push_back({.name = "eth0", .rx_bytes = 7});
   ContainerSample c{.name = "app", .id = "c1", .image = "img", .started_at = kTime};
-  c.usage = {.path = "/kubepods/podu1/c1", .time = kTime, .cpu = CpuUsage{.usage_ns = 1'500'000'000}, .memory = MemoryUsage{.usage = 60, .working_set = 40, .swap = 8, .limit = 100}};
+  c.usage = {.path = "/kubepods/podu1/c1",
+             .time = kTime,
+             .cpu = CpuUsage{.usage_ns = 1'500'000'000},
+             .memory = MemoryUsage{.usage = 60, .working_set = 40, .swap = 8, .limit = 100}};
   c.rootfs = FsUsage{.time = kTime, .used = 11, .inodes_used = 2};
   c.logs = FsUsage{.time = kTime, .used = 5, .inodes_used = 1};
   pod.containers.push_back(c);
@@ -59,7 +68,8 @@ TEST_CASE("Numbers of cgroup files") {
 }
 
 TEST_CASE("CPU, of both versions") {
-  const auto v2 = parse_cpu_v2("usage_usec 1500\nuser_usec 1000\nsystem_usec 500\nnr_periods 4\nnr_throttled 2\nthrottled_usec 30\n");
+  const auto v2 = parse_cpu_v2(
+      "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\nnr_periods 4\nnr_throttled 2\nthrottled_usec 30\n");
   CHECK(v2.usage_ns == 1'500'000);
   CHECK(v2.user_ns == 1'000'000);
   CHECK(v2.throttled_periods == 2);
@@ -72,7 +82,8 @@ TEST_CASE("CPU, of both versions") {
 }
 
 TEST_CASE("Memory: the working set is what is used without inactive file pages, never below 0") {
-  const auto v2 = parse_memory_v2("anon 100\nfile 300\nfile_mapped 20\ninactive_file 250\npgfault 9\npgmajfault 1\n", "400\n");
+  const auto v2 =
+      parse_memory_v2("anon 100\nfile 300\nfile_mapped 20\ninactive_file 250\npgfault 9\npgmajfault 1\n", "400\n");
   CHECK(v2.usage == 400);
   CHECK(v2.working_set == 150);
   CHECK(v2.rss == 100);
@@ -80,20 +91,23 @@ TEST_CASE("Memory: the working set is what is used without inactive file pages, 
   CHECK(v2.page_faults == 9);
   CHECK(parse_memory_v2("inactive_file 500\n", "400").working_set == 0);
   CHECK(parse_memory_v2("anon 1\nfile 2\n", "").usage == 3);
-  const auto v1 = parse_memory_v1("cache 1\nrss 2\ntotal_cache 30\ntotal_rss 20\ntotal_inactive_file 10\ntotal_swap 4\n", "60\n");
+  const auto v1 =
+      parse_memory_v1("cache 1\nrss 2\ntotal_cache 30\ntotal_rss 20\ntotal_inactive_file 10\ntotal_swap 4\n", "60\n");
   CHECK(v1.working_set == 50);
   CHECK(v1.rss == 20);
   CHECK(v1.swap == 4);
 }
 
 TEST_CASE("Disks, pressure and network counters") {
-  const auto io = parse_io_v2("8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n8:16 rbytes=5 wbytes=0 rios=1 wios=0\n");
+  const auto io =
+      parse_io_v2("8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n8:16 rbytes=5 wbytes=0 rios=1 wios=0\n");
   CHECK(io.read_bytes == 15);
   CHECK(io.writes == 2);
   const auto v1 = parse_io_v1("8:0 Read 10\n8:0 Write 20\nTotal 30\n", "8:0 Read 1\n8:0 Write 2\nTotal 3\n");
   CHECK(v1.written_bytes == 20);
   CHECK(v1.reads == 1);
-  const auto psi = parse_pressure("some avg10=1.50 avg60=0.00 avg300=0.25 total=77\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=5\n");
+  const auto psi = parse_pressure(
+      "some avg10=1.50 avg60=0.00 avg300=0.25 total=77\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=5\n");
   REQUIRE(psi.has_value());
   CHECK(psi->some.avg10 == 1.5);
   CHECK(psi->some.total_us == 77);
@@ -101,9 +115,12 @@ TEST_CASE("Disks, pressure and network counters") {
   CHECK_FALSE(parse_pressure("").has_value());
   const auto net = parse_net_dev(
       "Inter-|   Receive                                                |  Transmit\n"
-      " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
-      "    lo:       1       1    0    0    0     0          0         0        1       1    0    0    0     0       0          0\n"
-      "  eth0:     100       2    3    4    0     0          0         0      200       5    6    7    0     0       0          0\n");
+      " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier "
+      "compressed\n"
+      "    lo:       1       1    0    0    0     0          0         0        1       1    0    0    0     0       0 "
+      "         0\n"
+      "  eth0:     100       2    3    4    0     0          0         0      200       5    6    7    0     0       0 "
+      "         0\n");
   REQUIRE(net.size() == 1);
   CHECK(net[0].name == "eth0");
   CHECK(net[0].rx_dropped == 4);
@@ -134,12 +151,19 @@ TEST_CASE("A whole sample of a v2 tree") {
   tree.put(pod + "c1/pids.current", "5\n");
   tree.put(pod + "sb/cgroup.procs", "77\n78\n");
   tree.put("proc/77/net/dev", "h\nh\n eth0: 1 0 0 0 0 0 0 0 2 0 0 0 0 0 0 0\n");
-  tree.put("proc/meminfo", "MemTotal: 1000 kB\nMemFree: 400 kB\nInactive(file): 100 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n");
+  tree.put("proc/meminfo",
+           "MemTotal: 1000 kB\nMemFree: 400 kB\nInactive(file): 100 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n");
   tree.put("proc/stat", "cpu 1 2\nbtime 1700000000\n");
   tree.put("logs/0.log", "hello");
   const NodeTarget node{.name = "n1", .mount = {tree.path / "cg", 2}, .proc = tree.path / "proc", .fs = tree.path};
-  const PodTarget target{.name = "web", .ns = "d", .uid = "u1", .started_at = kTime, .cgroup = "/kubepods/podu1", .sandbox_id = "sb",
-                         .containers = {{.name = "app", .id = "c1", .log_dir = tree.path / "logs"}, {.name = "gone", .id = "c2"}}};
+  const PodTarget target{
+      .name = "web",
+      .ns = "d",
+      .uid = "u1",
+      .started_at = kTime,
+      .cgroup = "/kubepods/podu1",
+      .sandbox_id = "sb",
+      .containers = {{.name = "app", .id = "c1", .log_dir = tree.path / "logs"}, {.name = "gone", .id = "c2"}}};
   const auto s = take_sample(node, {target}, Detail::full);
   CHECK(s.node.memory_capacity == 1024000);
   CHECK(s.node.usage.memory->usage == 600 * 1024);
@@ -206,8 +230,10 @@ TEST_CASE("What metrics-server reads") {
   CHECK(has("node_cpu_usage_seconds_total 5 1700000000000"));
   CHECK(has("node_memory_working_set_bytes 3000 1700000000000"));
   CHECK(has("pod_cpu_usage_seconds_total{namespace=\"default\",pod=\"web\"} 2.5 1700000000000"));
-  CHECK(has("container_cpu_usage_seconds_total{container=\"app\",namespace=\"default\",pod=\"web\"} 1.5 1700000000000"));
-  CHECK(has("container_memory_working_set_bytes{container=\"app\",namespace=\"default\",pod=\"web\"} 40 1700000000000"));
+  CHECK(
+      has("container_cpu_usage_seconds_total{container=\"app\",namespace=\"default\",pod=\"web\"} 1.5 1700000000000"));
+  CHECK(
+      has("container_memory_working_set_bytes{container=\"app\",namespace=\"default\",pod=\"web\"} 40 1700000000000"));
   CHECK(has("container_start_time_seconds{container=\"app\",namespace=\"default\",pod=\"web\"} 1.7e+09"));
   CHECK(has("container_swap_usage_bytes{container=\"app\",namespace=\"default\",pod=\"web\"} 8 1700000000000"));
   CHECK(has("scrape_error 0"));
@@ -217,13 +243,16 @@ TEST_CASE("What metrics-server reads") {
 TEST_CASE("What dashboards read of cAdvisor") {
   const auto text = cadvisor_metrics(example(), {.kernel = "6.1", .os = "Debian", .runtime_version = "1.6"});
   const auto has = [&](const std::string& part) { return text.find(part) != std::string::npos; };
-  CHECK(has("container_cpu_usage_seconds_total{container=\"app\",id=\"/kubepods/podu1/c1\",image=\"img\",name=\"c1\",namespace=\"default\",pod=\"web\"} 1.5 "));
-  CHECK(has("container_memory_usage_bytes{container=\"\",id=\"/\",image=\"\",name=\"\",namespace=\"\",pod=\"\"} 4000 "));
-  CHECK(has("container_network_receive_bytes_total{container=\"\",id=\"/kubepods/podu1\",image=\"\",interface=\"eth0\",name=\"sb\",namespace=\"default\",pod=\"web\"} 7 "));
+  CHECK(
+      has("container_cpu_usage_seconds_total{container=\"app\",id=\"/kubepods/podu1/"
+          "c1\",image=\"img\",name=\"c1\",namespace=\"default\",pod=\"web\"} 1.5 "));
+  CHECK(
+      has("container_memory_usage_bytes{container=\"\",id=\"/\",image=\"\",name=\"\",namespace=\"\",pod=\"\"} 4000 "));
+  CHECK(
+      has("container_network_receive_bytes_total{container=\"\",id=\"/kubepods/"
+          "podu1\",image=\"\",interface=\"eth0\",name=\"sb\",namespace=\"default\",pod=\"web\"} 7 "));
   CHECK(has("machine_memory_bytes 8000\n"));
   CHECK(has("kernelVersion=\"6.1\""));
 }
 
-TEST_CASE("Labels are escaped") {
-  CHECK(label_text({{"a", "x\"y\\z\n"}, {"b", ""}}) == "a=\"x\\\"y\\\\z\\n\",b=\"\"");
-}
+TEST_CASE("Labels are escaped") { CHECK(label_text({{"a", "x\"y\\z\n"}, {"b", ""}}) == "a=\"x\\\"y\\\\z\\n\",b=\"\""); }

@@ -1,10 +1,10 @@
 // The atomic writer, subPath resolution, fsGroup, hostPath and usage on a real (temporary) folder.
-#include <catch2/catch.hpp>
 #include <fcntl.h>
-#include <fstream>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/socket.h>
+#include <catch2/catch.hpp>
+#include <fstream>
 
 #include "temp_root.hpp"
 #include "volumes/atomic_writer.hpp"

@@ -1,10 +1,10 @@
 // VolumeManager with real mounts below a temporary root.
+#include <sys/stat.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <future>
-#include <sys/stat.h>
 
 #include "base/clock.hpp"
 #include "temp_root.hpp"
@@ -364,8 +364,9 @@ TEST_CASE("pods whose disk hangs time out alone, and are torn down once it answe
   for (const char* uid : {"hung-1", "hung-2", "hung-3"}) {  // more than the pool has threads
     world.pod.metadata.uid = uid;
     const auto hung = world.run(world.manager->set_up(world.request(Milliseconds(20))));
-    CHECK(outcome(hung) == "Unable to attach or mount volumes: unmounted volumes=[nfs], unattached volumes=[], "
-                           "failed to process volumes=[]: context deadline exceeded");
+    CHECK(outcome(hung) ==
+          "Unable to attach or mount volumes: unmounted volumes=[nfs], unattached volumes=[], "
+          "failed to process volumes=[]: context deadline exceeded");
     CHECK(hung.error().code == Errc::deadline_exceeded);
     CHECK(hung.error().reason == "FailedMount");
   }

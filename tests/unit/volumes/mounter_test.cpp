@@ -1,7 +1,7 @@
 // The mount table: its parser, and what is done in which order against an in-memory table.
+#include <sys/mount.h>
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <sys/mount.h>
 
 #include "temp_root.hpp"
 #include "volumes/mounter.hpp"

@@ -84,8 +84,10 @@ TEST_CASE("claims that cannot be used say why") {
     world.claim.status.phase = "Pending";
     CHECK(world.error() == prefix + "PVC is not bound");
     const Error error = failed_to_process(world.plan().failures);
-    CHECK(error.message == "Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], "
-                           "failed to process volumes=[data]: " + prefix + "PVC is not bound");
+    CHECK(error.message ==
+          "Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], "
+          "failed to process volumes=[data]: " +
+              prefix + "PVC is not bound");
     CHECK(error.reason == "FailedMount");
   }
   SECTION("going away") {

@@ -1,8 +1,8 @@
 // downwardAPI and projected volumes with real mounts below a temporary root.
+#include <sys/stat.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
-#include <sys/stat.h>
 
 #include "temp_root.hpp"
 #include "volumes/manager.hpp"
@@ -48,9 +48,7 @@ struct World {
     pod.spec.volumes.resize(1);
     pod.spec.volumes[0].name = "v";
   }
-  ~World() {
-    run_until_done(manager.stop());
-  }
+  ~World() { run_until_done(manager.stop()); }
   void run_until_done(Awaitable<void> task) {
     bool done = false;
     loop.restart();
@@ -81,7 +79,8 @@ struct World {
   }
   std::string folder() {
     const bool projected = pod.spec.volumes[0].projected.has_value();
-    return temp / (projected ? "pods/uid/volumes/kubernetes.io~projected/v" : "pods/uid/volumes/kubernetes.io~downward-api/v");
+    return temp /
+           (projected ? "pods/uid/volumes/kubernetes.io~projected/v" : "pods/uid/volumes/kubernetes.io~downward-api/v");
   }
   kube::VolumeProjection& add_source() {
     auto& volume = pod.spec.volumes[0];

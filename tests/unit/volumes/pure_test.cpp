@@ -165,16 +165,16 @@ TEST_CASE("hostPath type check: upstream's texts") {
     FileType found;
     const char* text;
   };
-  const Row row = GENERATE(
-      Row{"", FileType::missing, "ok"}, Row{"Directory", FileType::directory, "ok"},
-      Row{"Directory", FileType::file, "hostPath type check failed: /p is not a directory"},
-      Row{"DirectoryOrCreate", FileType::file, "hostPath type check failed: /p is not a directory"},
-      Row{"File", FileType::missing, "hostPath type check failed: /p is not a file"},
-      Row{"FileOrCreate", FileType::directory, "hostPath type check failed: /p is not a file"},
-      Row{"Socket", FileType::file, "hostPath type check failed: /p is not a socket file"},
-      Row{"CharDevice", FileType::file, "hostPath type check failed: /p is not a character device"},
-      Row{"BlockDevice", FileType::char_device, "hostPath type check failed: /p is not a block device"},
-      Row{"Fifo", FileType::other, "hostPath type check failed: Fifo is an invalid volume type"});
+  const Row row =
+      GENERATE(Row{"", FileType::missing, "ok"}, Row{"Directory", FileType::directory, "ok"},
+               Row{"Directory", FileType::file, "hostPath type check failed: /p is not a directory"},
+               Row{"DirectoryOrCreate", FileType::file, "hostPath type check failed: /p is not a directory"},
+               Row{"File", FileType::missing, "hostPath type check failed: /p is not a file"},
+               Row{"FileOrCreate", FileType::directory, "hostPath type check failed: /p is not a file"},
+               Row{"Socket", FileType::file, "hostPath type check failed: /p is not a socket file"},
+               Row{"CharDevice", FileType::file, "hostPath type check failed: /p is not a character device"},
+               Row{"BlockDevice", FileType::char_device, "hostPath type check failed: /p is not a block device"},
+               Row{"Fifo", FileType::other, "hostPath type check failed: Fifo is an invalid volume type"});
   CHECK(outcome(check_host_path_type("/p", row.type, row.found)) == row.text);
 }
 

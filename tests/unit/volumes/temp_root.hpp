@@ -43,9 +43,8 @@ class TempRoot {
   [[nodiscard]] std::size_t mounts_below(const std::string& name = "") const {
     auto entries = linux_mounter().mounts();
     const std::string base = name.empty() ? path.string() : (path / name).string();
-    return static_cast<std::size_t>(std::count_if(entries->begin(), entries->end(), [&](const MountEntry& e) {
-      return is_at_or_below(e.mount_point, base);
-    }));
+    return static_cast<std::size_t>(std::count_if(
+        entries->begin(), entries->end(), [&](const MountEntry& e) { return is_at_or_below(e.mount_point, base); }));
   }
   std::filesystem::path path;
 };
@@ -59,11 +58,11 @@ inline mode_t mode_of(const std::string& path) {
   return static_cast<mode_t>(std::filesystem::status(path).permissions());
 }
 
-#define SKIP_UNLESS_ROOT()             \
-  if (::geteuid() != 0) {              \
-    WARN("skipped: needs root");       \
-    return;                            \
-  }                                    \
+#define SKIP_UNLESS_ROOT()       \
+  if (::geteuid() != 0) {        \
+    WARN("skipped: needs root"); \
+    return;                      \
+  }                              \
   static_assert(true)
 
 // The error's text, or "ok".
