@@ -86,6 +86,7 @@ Awaitable<void> Daemon::remove_all() {
   }
   co_await stop();
   if (exit_code_ == 0) {
+    root_lock_.reset();  // an open file would hold the mount
     if (const auto cleaned = remove_state(options_.root_dir); !cleaned) {
       log_error("state not removed", {{"error", cleaned.error()}});
       exit_code_ = 1;

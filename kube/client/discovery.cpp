@@ -38,7 +38,7 @@ std::string hmac_sha256(const std::string& key, const std::string& text) {
 }
 
 std::string signature_of(const std::string& header, const std::string& payload, const BootstrapToken& token) {
-  return base64url(hmac_sha256(token.text(), header + "." + base64url(payload)));
+  return base64url(hmac_sha256(token.secret, header + "." + base64url(payload)));
 }
 
 bool equal_in_constant_time(const std::string& a, const std::string& b) {

@@ -38,7 +38,7 @@ TEST_CASE("bootstrap tokens are read, and nothing that only looks like one") {
 }
 
 TEST_CASE("a detached signature as Kubernetes' bootstrap signer makes it") {
-  // HS256 over base64url(header) "." base64url(payload), keyed with the whole token (RFC 7515, appendix F).
+  // HS256 over base64url(header) "." base64url(payload), keyed with the token's secret (RFC 7515, appendix F).
   const auto jws = sign_detached("payload", kToken);
   CHECK(jws.starts_with("eyJhbGciOiJIUzI1NiIsImtpZCI6ImFiY2RlZiJ9.."));
   CHECK(jws == sign_detached("payload", kToken));
