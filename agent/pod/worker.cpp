@@ -28,6 +28,12 @@ const kube::ContainerStatus* status_of(const kube::PodStatus& status, const std:
   return nullptr;
 }
 
+// Whether the status has told the end of that very container.
+bool says_ended(const kube::ContainerStatus* status, const std::string& id) {
+  const auto is_it = [&](const kube::ContainerState& s) { return s.terminated && s.terminated->container_id.ends_with(id); };
+  return status != nullptr && (is_it(status->state) || is_it(status->last_state));
+}
+
 }  // namespace
 
 PodWorker::PodWorker(PodContext& context, std::shared_ptr<const kube::Pod> pod, std::optional<Checkpoint> checkpoint,
@@ -200,13 +206,11 @@ Awaitable<Result<void>> PodWorker::look() {
   co_return Result<void>();
 }
 
-// Containers that never ran and that no status speaks of: an earlier agent died while they were being started, and may
+// Containers that never ran and whose end no status has told: an earlier agent died while they were being started, and may
 // have taken the start with it.
 void PodWorker::note_half_started() {
   for (const auto& c : observed_.containers) {
-    const auto* known = status_of(*status_, c.name);
-    const bool told = known != nullptr && known->container_id.ends_with(c.id);
-    if (c.started_at == SystemTime{} && !told) half_started_.insert(c.id);
+    if (c.started_at == SystemTime{} && !says_ended(status_of(*status_, c.name), c.id)) half_started_.insert(c.id);
   }
 }
 

@@ -51,7 +51,7 @@ TEST_CASE("the cluster is believed only with the token's signature and a known C
   const std::map<std::string, std::string> good = {{"kubeconfig", document},
                                                    {"jws-kubeconfig-abcdef", sign_detached(document, kToken)}};
   const auto found = verified_cluster(good, kToken, {other.hash, cluster.hash});
-  REQUIRE(found);
+  REQUIRE(found.has_value());
   CHECK(found->server == "https://10.0.0.1:6443");
   CHECK(found->ca.data == cluster.ca);
 
