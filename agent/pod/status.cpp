@@ -193,12 +193,19 @@ std::string phase_of(const StatusInput& in, const kube::PodStatus& status) {
   return n.succeeded == total ? "Succeeded" : "Failed";
 }
 
+// It never had a container here, and says why.
+bool was_refused(const StatusInput& in) {
+  const auto& before = in.previous;
+  return before.phase == "Failed" && !before.reason.empty() && before.container_statuses.empty() &&
+         in.observed.containers.empty();
+}
+
 }  // namespace
 
 bool is_terminal_phase(const std::string& phase) { return phase == "Succeeded" || phase == "Failed"; }
 
 kube::PodStatus make_status(const StatusInput& in) {
-  if (is_terminal_phase(in.previous.phase) && in.observed.containers.empty()) return in.previous;
+  if (was_refused(in)) return in.previous;
   kube::PodStatus out;
   out.observed_generation = in.pod.metadata.generation > 0 ? std::optional(in.pod.metadata.generation) : std::nullopt;
   out.qos_class = std::string(spec::to_string(spec::qos_class(in.pod)));
