@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string_view>
 
 #include "agent/spec/resources.hpp"
@@ -74,14 +75,17 @@ std::optional<Rejection> refuse_resources(const AdmissionInput& in) {
     const auto used = static_cast<std::int64_t>(in.others.size());
     if (used + 1 > pods->second.value()) return Rejection{"OutOfpods", shortage("pods", 1, used, pods->second.value())};
   }
+  std::map<std::string, std::int64_t> used;
+  for (const auto* other : in.others) {
+    for (const auto& [resource, quantity] : spec::pod_requests(*other)) used[resource] += amount(resource, quantity);
+  }
   for (const auto& [resource, wanted] : spec::pod_requests(in.pod)) {
     const auto free = allocatable.find(resource);
     if (wanted.is_zero() || free == allocatable.end()) continue;  // the node does not manage it: not for it to refuse
-    std::int64_t used = 0;
-    for (const auto* other : in.others) used += amount(resource, spec::amount_of(spec::pod_requests(*other), resource));
     const auto requested = amount(resource, wanted), capacity = amount(resource, free->second);
-    if (requested > capacity - used)
-      return Rejection{"OutOf" + resource, shortage(resource, requested, used, capacity)};
+    if (requested > capacity - used[resource]) {
+      return Rejection{"OutOf" + resource, shortage(resource, requested, used[resource], capacity)};
+    }
   }
   return std::nullopt;
 }

@@ -63,8 +63,7 @@ Result<Serving::Certificate> serving_files(const Options& options, const spec::N
     const auto file = kube::CertificateStore(folder, "kubelet-server").current_path();
     return Serving::Certificate{file, file};
   }
-  TRY(const auto made, kube::ensure_self_signed(folder, facts.name, node_names(facts), now));
-  static_cast<void>(made);
+  CHECK_OK(kube::ensure_self_signed(folder, facts.name, node_names(facts), now));
   return Serving::Certificate{folder / "kubelet.crt", folder / "kubelet.key"};
 }
 

@@ -17,52 +17,46 @@ auto values(const Map& map) {
 
 }  // namespace
 
+template <class T>
+typename kube::ListWatch<T>::Handlers ServiceFeed::follow(Followed<T>& followed) {
+  const auto changed = [this, &followed] {
+    followed.changed = true;
+    if (followed.synced) changed_.notify();
+  };
+  return {.on_set =
+              [&followed, changed](std::shared_ptr<const T> object) {
+                followed.objects[kube::object_key(object->metadata)] = std::move(object);
+                changed();
+              },
+          .on_delete =
+              [&followed, changed](const kube::ObjectKey& key) {
+                followed.objects.erase(kube::object_key(key.ns, key.name));
+                changed();
+              },
+          .on_synced =
+              [&followed, changed] {
+                followed.synced = true;
+                changed();
+              },
+          .on_error =
+              [&followed](const Error& error) {
+                if (error.message == followed.error) return;  // the same trouble is told once
+                followed.error = error.message;
+                log_warn("objects of the cluster not followed", {{"kind", followed.kind}, {"error", error}});
+              }};
+}
+
 // kube-proxy's own selection of EndpointSlices (cmd/kube-proxy/app/server.go).
 ServiceFeed::ServiceFeed(const Executor& executor, kube::Api& service_api, kube::Api& slice_api, bool with_slices,
                          Handlers handlers)
     : handlers_(std::move(handlers)),
       changed_(executor),
-      service_watch_(executor, service_api, {},
-                     {.on_set =
-                          [this](std::shared_ptr<const kube::Service> service) {
-                            services_[kube::object_key(service->metadata)] = std::move(service);
-                            services_changed_ = true;
-                            if (service_watch_.synced()) changed_.notify();
-                          },
-                      .on_delete =
-                          [this](const kube::ObjectKey& key) {
-                            services_.erase(kube::object_key(key.ns, key.name));
-                            services_changed_ = true;
-                            changed_.notify();
-                          },
-                      .on_synced =
-                          [this] {
-                            services_changed_ = true;
-                            changed_.notify();
-                          },
-                      .on_error = [this](const Error& error) { failed("Services", services_error_, error); }}),
+      service_watch_(executor, service_api, {}, follow(services_)),
       slice_watch_(executor, slice_api,
                    {.ns = {},
                     .label_selector = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name",
                     .field_selector = {}},
-                   {.on_set =
-                        [this](std::shared_ptr<const kube::EndpointSlice> slice) {
-                          slices_[kube::object_key(slice->metadata)] = std::move(slice);
-                          slices_changed_ = true;
-                          if (slice_watch_.synced()) changed_.notify();
-                        },
-                    .on_delete =
-                        [this](const kube::ObjectKey& key) {
-                          slices_.erase(kube::object_key(key.ns, key.name));
-                          slices_changed_ = true;
-                          changed_.notify();
-                        },
-                    .on_synced =
-                        [this] {
-                          slices_changed_ = true;
-                          changed_.notify();
-                        },
-                    .on_error = [this](const Error& error) { failed("EndpointSlices", slices_error_, error); }}),
+                   follow(slices_)),
       with_slices_(with_slices),
       tasks_(executor) {}
 
@@ -77,19 +71,12 @@ Awaitable<void> ServiceFeed::stop() {
   co_await tasks_.join();
 }
 
-// The same trouble is told once.
-void ServiceFeed::failed(const char* what, std::string& last, const Error& error) {
-  if (error.message == last) return;
-  last = error.message;
-  log_warn("objects of the cluster not followed", {{"kind", what}, {"error", error}});
-}
-
 Awaitable<void> ServiceFeed::pass_on() {
   for (;;) {
     co_await changed_.wait();
     co_await sleep_for(kGather);
-    if (std::exchange(services_changed_, false) && service_watch_.synced()) handlers_.on_services(values(services_));
-    if (std::exchange(slices_changed_, false) && slice_watch_.synced()) handlers_.on_slices(values(slices_));
+    if (services_.synced && std::exchange(services_.changed, false)) handlers_.on_services(values(services_.objects));
+    if (slices_.synced && std::exchange(slices_.changed, false)) handlers_.on_slices(values(slices_.objects));
   }
 }
 

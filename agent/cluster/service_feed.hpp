@@ -34,14 +34,21 @@ class ServiceFeed {
   Awaitable<void> stop();
 
  private:
+  // What is known of one kind.
+  template <class T>
+  struct Followed {
+    const char* kind;
+    std::map<std::string, std::shared_ptr<const T>> objects;  // by "namespace/name"
+    bool synced = false, changed = false;
+    std::string error;  // the last that was told
+  };
+  template <class T>
+  typename kube::ListWatch<T>::Handlers follow(Followed<T>& followed);
   Awaitable<void> pass_on();
-  void failed(const char* what, std::string& last, const Error& error);
 
   Handlers handlers_;
-  std::map<std::string, std::shared_ptr<const kube::Service>> services_;
-  std::map<std::string, std::shared_ptr<const kube::EndpointSlice>> slices_;
-  bool services_changed_ = false, slices_changed_ = false;
-  std::string services_error_, slices_error_;
+  Followed<kube::Service> services_{.kind = "Services", .objects = {}, .error = {}};
+  Followed<kube::EndpointSlice> slices_{.kind = "EndpointSlices", .objects = {}, .error = {}};
   Notifier changed_;
   kube::ListWatch<kube::Service> service_watch_;
   kube::ListWatch<kube::EndpointSlice> slice_watch_;
