@@ -7,14 +7,14 @@
 #include "cri/channel.hpp"
 #include "cri/client.hpp"
 #include "fake_runtime.hpp"
-#include "loop.hpp"
+#include "../loop.hpp"
 
 namespace keelson::cri {
 namespace {
 
 using namespace std::chrono_literals;
 using test::FakeRuntime;
-using test::Loop;
+using keelson::testing::Loop;
 using Answer = std::optional<grpc::Status>;
 
 constexpr const char* kVersion = "/runtime.v1.RuntimeService/Version";

@@ -2,7 +2,7 @@
 #include "base/task_group.hpp"
 #include "cri/event_decode.hpp"
 #include "fake_runtime.hpp"
-#include "loop.hpp"
+#include "../loop.hpp"
 
 namespace keelson::cri {
 namespace {
@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using Kind = ContainerEvent::Kind;
 using test::FakeRuntime;
-using test::Loop;
+using keelson::testing::Loop;
 using Answer = std::optional<grpc::Status>;
 
 constexpr const char* kCri = "/runtime.v1.RuntimeService/GetContainerEvents";

@@ -2,7 +2,7 @@
 #include <deque>
 
 #include "cri/client.hpp"
-#include "loop.hpp"
+#include "../loop.hpp"
 
 namespace keelson::cri {
 namespace {
@@ -62,7 +62,7 @@ v1::RuntimeConfigResponse driver(v1::CgroupDriver value) {
 }
 
 TEST_CASE("the cgroup driver comes from the runtime, if it tells") {
-  test::Loop loop;
+  keelson::testing::Loop loop;
   Scripted runtime;
   const auto ask = [&] { return loop.run(cgroup_driver(runtime, 1ms)); };
   const auto busy = make_error(Errc::unavailable, "busy");
@@ -87,7 +87,7 @@ TEST_CASE("the cgroup driver comes from the runtime, if it tells") {
 }
 
 TEST_CASE("what a class does not override is unimplemented") {
-  test::Loop loop;
+  keelson::testing::Loop loop;
   Scripted runtime;
   const auto result = loop.run(runtime.version(v1::VersionRequest()));
   REQUIRE_FALSE(result.has_value());

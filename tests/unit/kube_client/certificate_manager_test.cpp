@@ -7,7 +7,7 @@
 #include "base/strings.hpp"
 #include "base/task_group.hpp"
 #include "kube/client/client_identity.hpp"
-#include "loop.hpp"
+#include "../loop.hpp"
 #include "printing.hpp"
 #include "scripted_api.hpp"
 #include "temp_dir.hpp"
@@ -101,7 +101,7 @@ struct Fixture {
   }
 
   test::TempDir dir;
-  test::Loop loop;
+  keelson::testing::Loop loop;
   BlockingPool pool;
   Signer signer;
   std::shared_ptr<ScriptedApi> api;

@@ -8,7 +8,7 @@
 #include "base/task_group.hpp"
 #include "kube/client/objects.hpp"
 #include "kube/config.hpp"
-#include "loop.hpp"
+#include "../loop.hpp"
 #include "printing.hpp"
 #include "temp_dir.hpp"
 #include "tls_server.hpp"
@@ -42,7 +42,7 @@ struct Fixture {
     return loop.run(client().send(std::move(request)));
   }
 
-  Loop loop;
+  keelson::testing::Loop loop;
   TlsServer server;
   ClientConfig config;
   std::unique_ptr<ApiClient> client_;

@@ -7,7 +7,7 @@
 
 #include "base/task_group.hpp"
 #include "kube/config.hpp"
-#include "loop.hpp"
+#include "../loop.hpp"
 #include "scripted_api.hpp"
 
 #include "printing.hpp"
@@ -71,7 +71,7 @@ struct Watcher {
     loop.pump_until([&] { return told.size() >= count; });
   }
 
-  test::Loop loop;
+  keelson::testing::Loop loop;
   ScriptedApi api;
   Strings told;
   std::vector<Error> errors;
@@ -208,7 +208,7 @@ TEST_CASE("another error in a watch is reported and tried again", "[list_watch]"
 }
 
 TEST_CASE("retry_now ends the wait after a failure", "[list_watch]") {
-  test::Loop loop;
+  keelson::testing::Loop loop;
   bool up = false;
   ScriptedApi api(loop.executor(), [&](const ApiRequest&) -> Answer {
     if (up) return {{bookmark(1, true)}, std::nullopt};

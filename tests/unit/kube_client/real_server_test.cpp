@@ -14,7 +14,7 @@
 #include "kube/client/objects.hpp"
 #include "kube/config.hpp"
 #include "kube/service.hpp"
-#include "loop.hpp"
+#include "../loop.hpp"
 #include "printing.hpp"
 #include "temp_dir.hpp"
 
@@ -50,7 +50,7 @@ ClientConfig admin() {
 
 TEST_CASE("twenty watches share one connection to a real server", "[.real]") {
   const ClientConfig config = admin();
-  test::Loop loop;
+  keelson::testing::Loop loop;
   ApiClient api(loop.executor(), config);
   TaskGroup tasks(loop.executor());
   int synced = 0;
@@ -97,7 +97,7 @@ TEST_CASE("the controllers of a real cluster sign our request", "[.real]") {
   REQUIRE(write_kubeconfig(paths.bootstrap_kubeconfig, admin()));
   const auto identity = prepare_client_identity(paths, system_clock().now());
   REQUIRE(identity);
-  test::Loop loop;
+  keelson::testing::Loop loop;
   BlockingPool pool;
   const auto api = std::make_shared<ApiClient>(loop.executor(), identity->config);
   auto options = client_certificate_options(paths, "keelson-test", api, [&](ClientConfig config) {

@@ -10,7 +10,7 @@
 
 #include "base/async.hpp"
 
-namespace keelson::kube::test {
+namespace keelson::testing {
 
 class Loop {
  public:
@@ -50,4 +50,4 @@ class Loop {
   asio::io_context io_;
 };
 
-}  // namespace keelson::kube::test
+}  // namespace keelson::testing
