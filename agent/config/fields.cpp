@@ -120,6 +120,49 @@ Result<void> set_serialize_pulls(const Json& v, Options& o) {
   return {};
 }
 
+// A size such as "10Mi".
+Result<void> set_log_size(const Json& v, Options& o) {
+  TRY(const auto words, as_string(v));
+  TRY(const auto size, kube::Quantity::parse(words));
+  if (size.sign() <= 0) return make_error(Errc::invalid_argument, "\"" + words + "\": must be above 0");
+  o.protection.logs.max_size = size.value();
+  return {};
+}
+
+Result<void> set_pull_qps(const Json& v, Options& o) {
+  if (!v.is_number() || v.get<double>() < 0) return wrong_type("number of at least 0", v);
+  o.pull_qps = v.get<double>();
+  return {};
+}
+
+Result<void> set_shutdown_groups(const Json& v, Options& o) {
+  if (!v.is_array()) return wrong_type("list of priority and shutdownGracePeriodSeconds", v);
+  auto& groups = o.protection.shutdown.by_priority;
+  groups.clear();
+  for (const auto& item : v) {
+    const auto number_of = [&](const char* name) {
+      return item.is_object() && item.contains(name) && item.at(name).is_number_integer();
+    };
+    if (!number_of("priority") || !number_of("shutdownGracePeriodSeconds") ||
+        item.at("shutdownGracePeriodSeconds").get<std::int64_t>() < 0) {
+      return wrong_type("priority and shutdownGracePeriodSeconds", item);
+    }
+    groups.push_back({item.at("priority").get<std::int64_t>(), item.at("shutdownGracePeriodSeconds").get<std::int64_t>()});
+  }
+  return {};
+}
+
+Result<void> set_enforce_allocatable(const Json& v, Options& o) {
+  TRY(auto names, as_strings(v));
+  for (const auto& name : names) {
+    if (name != "pods" && name != "none") {
+      return make_error(Errc::invalid_argument, "\"" + name + "\" is not served: pods, none");
+    }
+  }
+  o.protection.enforce_allocatable = std::move(names);
+  return {};
+}
+
 Result<void> set_quota_period(const Json& v, Options& o) {
   TRY(const auto period, as_duration(v));
   o.cpu_cfs_quota_period_us = std::chrono::duration_cast<std::chrono::microseconds>(period).count();
@@ -288,16 +331,31 @@ ConfigKind kubelet_kind() {
       {"podsPerCore", number(AT(cluster.pods_per_core), 0, kMax32)},
       {"nodeStatusMaxImages", number(AT(cluster.max_images), -1, kMax32)},
       {"nodeStatusUpdateFrequency", duration(AT(cluster.status_update))},
+      {"evictionSoft", text_map(AT(protection.eviction.soft))},
+      {"evictionSoftGracePeriod", text_map(AT(protection.eviction.soft_grace_period))},
+      {"evictionMinimumReclaim", text_map(AT(protection.eviction.minimum_reclaim))},
+      {"evictionPressureTransitionPeriod", duration(AT(protection.eviction.pressure_transition_period))},
+      {"evictionMaxPodGracePeriod", number(AT(protection.eviction.max_pod_grace_period), 0, kMax32)},
+      {"containerLogMaxSize", set_log_size},
+      {"containerLogMaxFiles", number(AT(protection.logs.max_files), 2, kMax32)},
+      {"containerLogMonitorInterval", duration(AT(protection.logs.monitor))},
+      {"imageGCHighThresholdPercent", number(AT(protection.image_gc.high_percent), 0, 100)},
+      {"imageGCLowThresholdPercent", number(AT(protection.image_gc.low_percent), 0, 100)},
+      {"imageMinimumGCAge", duration(AT(protection.image_gc.minimum_age))},
+      {"imageMaximumGCAge", duration(AT(protection.image_gc.maximum_age))},
+      {"registryPullQPS", set_pull_qps},
+      {"registryBurst", number(AT(pull_burst), 1, kMax32)},
+      {"shutdownGracePeriod", duration(AT(protection.shutdown.grace_period))},
+      {"shutdownGracePeriodCriticalPods", duration(AT(protection.shutdown.critical_grace_period))},
+      {"shutdownGracePeriodByPodPriority", set_shutdown_groups},
+      {"enforceNodeAllocatable", set_enforce_allocatable},
       {"nodeStatusReportFrequency", duration(AT(cluster.status_report))},
       {"nodeLeaseDurationSeconds", number(AT(cluster.lease_seconds), 1, kMax32)},
       {"allowedUnsafeSysctls", texts(AT(cluster.allowed_sysctls))},
   };
   kind.without_effect = {"cgroupsPerQOS",
                          "configMapAndSecretChangeDetectionStrategy",
-                         "containerLogMaxFiles",
-                         "containerLogMaxSize",
                          "containerLogMaxWorkers",
-                         "containerLogMonitorInterval",
                          "contentType",
                          "cpuManagerPolicy",
                          "cpuManagerPolicyOptions",
@@ -310,24 +368,14 @@ ConfigKind kubelet_kind() {
                          "enableServer",
                          "enableSystemLogHandler",
                          "enableSystemLogQuery",
-                         "enforceNodeAllocatable",
                          "eventBurst",
                          "eventRecordQPS",
-                         "evictionMaxPodGracePeriod",
-                         "evictionMinimumReclaim",
-                         "evictionPressureTransitionPeriod",
-                         "evictionSoft",
-                         "evictionSoftGracePeriod",
                          "failCgroupV1",
                          "failSwapOn",
                          "featureGates",
                          "fileCheckFrequency",
                          "hairpinMode",
                          "httpCheckFrequency",
-                         "imageGCHighThresholdPercent",
-                         "imageGCLowThresholdPercent",
-                         "imageMaximumGCAge",
-                         "imageMinimumGCAge",
                          "imagePullCredentialsVerificationPolicy",
                          "imageServiceEndpoint",
                          "iptablesDropBit",
@@ -351,16 +399,11 @@ ConfigKind kubelet_kind() {
                          "protectKernelDefaults",
                          "qosReserved",
                          "readOnlyPort",
-                         "registryBurst",
-                         "registryPullQPS",
                          "reservedMemory",
                          "reservedSystemCPUs",
                          "runOnce",
                          "runtimeRequestTimeout",
                          "showHiddenMetricsForVersion",
-                         "shutdownGracePeriod",
-                         "shutdownGracePeriodByPodPriority",
-                         "shutdownGracePeriodCriticalPods",
                          "singleProcessOOMKill",
                          "staticPodURL",
                          "staticPodURLHeader",

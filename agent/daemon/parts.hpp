@@ -8,6 +8,7 @@
 #include "agent/daemon/daemon.hpp"
 #include "agent/daemon/facts.hpp"
 #include "agent/daemon/network.hpp"
+#include "agent/daemon/protection.hpp"
 #include "agent/daemon/runtime_facts.hpp"
 #include "agent/daemon/server_data.hpp"
 #include "agent/daemon/services.hpp"
@@ -74,6 +75,7 @@ struct Daemon::Parts {
   PodManager pods;
   std::unique_ptr<ManifestSource> source;  // one of these two; none where only cleaning up
   std::unique_ptr<Cluster> cluster;
+  Protection protection;
   cri::EventStream events;
   NodeData data;
   UnixServer server;

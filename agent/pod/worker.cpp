@@ -326,6 +326,7 @@ Awaitable<bool> PodWorker::perform(Plan next) {
     request.set_container_id(id);
     const auto removed = co_await ctx_.runtime.remove_container(std::move(request));
     if (!removed) log_warn("container not removed", {{"pod", key()}, {"container", id}, {"error", removed.error()}});
+    if (removed) co_await remove_logs(id);
     look_at_all_ = true;
   }
   for (const auto& id : next.remove_sandboxes) {

@@ -107,6 +107,7 @@ class PodWorker {
   Awaitable<Result<void>> stop_everything(std::int64_t grace);
   Awaitable<Result<void>> remove_everything();
   Awaitable<void> stop_and_remove();
+  Awaitable<void> remove_logs(std::string container_id);
   Awaitable<void> finish();
 
   [[nodiscard]] const std::string& uid() const { return pod_->metadata.uid; }
