@@ -148,8 +148,8 @@ Awaitable<Result<void>> Daemon::start() {
   CO_CHECK_OK(p.connect());
   p.tasks.spawn("proxy", p.services.run());
   p.events.start();
-  if (p.source) p.tasks.spawn("manifest folder", p.source->run());
   p.protection.start();
+  if (p.source) p.tasks.spawn("manifest folder", p.source->run());
   if (p.cluster) CO_CHECK_OK(co_await p.cluster->start());
   log_info("ready",
            {{"node", p.facts.name}, {"address", p.facts.ips.front()}, {"manifests", options_.manifests.string()}});
@@ -164,8 +164,8 @@ Awaitable<void> Daemon::stop() {
   p.tasks.cancel();
   co_await p.tasks.join();
   co_await p.events.stop();
-  co_await p.pods.stop();
   co_await p.protection.stop();
+  co_await p.pods.stop();
   co_await p.probes.stop();
   co_await p.images.stop();
   co_await p.volumes.stop();

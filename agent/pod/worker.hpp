@@ -106,8 +106,8 @@ class PodWorker {
   Awaitable<void> stop_one(StopContainer container, std::int64_t grace, std::shared_ptr<Result<void>> out);
   Awaitable<Result<void>> stop_everything(std::int64_t grace);
   Awaitable<Result<void>> remove_everything();
-  Awaitable<void> stop_and_remove();
   Awaitable<void> remove_logs(std::string container_id);
+  Awaitable<void> stop_and_remove();
   Awaitable<void> finish();
 
   [[nodiscard]] const std::string& uid() const { return pod_->metadata.uid; }
