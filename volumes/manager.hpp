@@ -36,7 +36,7 @@ inline constexpr Nanoseconds kTearDownTimeout = std::chrono::seconds(120);
 
 class VolumeManager {
  public:
-  // Comes with emptyDir, hostPath, configMap, secret and local; add_pod_sources() and add_kind() take more.
+  // Comes with emptyDir, hostPath, configMap, secret, local, nfs and iscsi; add_pod_sources() and add_kind() take more.
   // `pool`, `mounter` and `clock` must outlive the process' jobs (in practice: the process). `root` is the agent's root
   // dir, e.g. /var/lib/keelson.
   VolumeManager(const Executor& executor, BlockingPool& pool, Mounter& mounter, const std::filesystem::path& root,
@@ -84,6 +84,9 @@ class VolumeManager {
   // Bytes and inodes used by each volume of the pod that has a folder below the root dir, by inner name (a claim's: the
   // PersistentVolume's name).
   Awaitable<Result<std::map<std::string, VolumeUsage>>> usage(std::string pod_uid);
+
+  // The same for the pod's emptyDirs alone, by pod.spec.volumes[].name: what eviction compares with sizeLimit.
+  Awaitable<Result<std::map<std::string, EmptyDirUsage>>> empty_dir_usage(std::string pod_uid);
 
   [[nodiscard]] const Paths& paths() const { return context_->paths; }
 

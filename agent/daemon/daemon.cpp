@@ -110,6 +110,7 @@ Awaitable<Result<void>> Daemon::connect_runtime() {
   if (p.runtime.cgroup_driver && options_.cgroup_driver.empty()) p.facts.cgroup_driver = *p.runtime.cgroup_driver;
   p.context.runtime_name = p.runtime.name;
   p.context.recursive_read_only = p.runtime.recursive_read_only;
+  p.context.image_volumes = p.runtime.image_volumes;
   log_info("runtime connected",
            {{"runtime", p.runtime.name},
             {"version", p.runtime.version},

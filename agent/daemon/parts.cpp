@@ -5,6 +5,7 @@
 #include "agent/pod/status.hpp"
 #include "agent/pod/volume_fields.hpp"
 #include "base/log.hpp"
+#include "volumes/empty_dir.hpp"
 
 namespace keelson::agent {
 namespace {
@@ -13,7 +14,9 @@ volumes::NodeFacts volume_facts(const spec::NodeFacts& facts) {
   volumes::NodeFacts out;
   out.name = facts.name;
   out.labels = {{"kubernetes.io/hostname", facts.name}, {"kubernetes.io/os", "linux"}};
-  out.allocatable_memory = facts.memory_bytes;
+  const auto memory = facts.allocatable.find("memory");
+  out.allocatable_memory = memory == facts.allocatable.end() ? facts.memory_bytes : memory->second.value();
+  out.huge_page_sizes = volumes::detect_huge_page_sizes();
   return out;
 }
 

@@ -1,6 +1,9 @@
 #include "agent/daemon/runtime_facts.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "volumes/mounts.hpp"
 
 namespace keelson::agent {
 namespace {
@@ -45,3 +48,4 @@ Awaitable<Result<RuntimeFacts>> read_runtime_facts(cri::RuntimeService& runtime)
 }
 
 }  // namespace keelson::agent
+  out.image_volumes = volumes::has_image_volumes(out.name, out.version);

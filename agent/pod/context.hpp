@@ -46,6 +46,7 @@ struct PodContext {
   std::string runtime_name = "containerd";
   bool service_hosts = false;                           // put Service names into /etc/hosts: no cluster DNS here
   bool recursive_read_only = false;                     // the runtime has it
+  bool image_volumes = false;                           // the runtime mounts images as volumes
   std::map<std::string, std::string> runtime_handlers;  // RuntimeClass name -> handler; absent: the name itself
 
   // worker -> manager: the pod's status changed.

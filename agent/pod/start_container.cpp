@@ -30,6 +30,8 @@ spec::Mount to_spec_mount(const volumes::ContainerMount& m) {
   out.recursive_read_only = m.recursive_read_only;
   out.propagation = static_cast<spec::Propagation>(m.propagation);
   return out;
+  out.image = m.image;
+  out.image_sub_path = m.image_sub_path;
 }
 
 std::vector<spec::Device> to_spec_devices(const std::vector<volumes::ContainerDevice>& devices) {
@@ -121,6 +123,7 @@ Awaitable<bool> PodWorker::start_container(StartContainer start) {
   if (start.previous_finished) {
     auto& state = backoff_[start.name];
     const bool known = state.delay.count() > 0;
+  if (!image.wait) image.wait = co_await pull_image_volumes(start.name);
     state = next_backoff(known ? std::optional(state) : std::nullopt, restart_policy_, ctx_.clock.now(),
                          start.previous_finished);
     checkpoint_stale_ = true;
@@ -149,9 +152,10 @@ Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container
     return spec::expand_strict(text, environment.variables);
   };
   CO_TRY(auto sub_requests, volumes::sub_path_requests(container, mounted_, expand));
-  volumes::SubPathMounts sub_paths;
+  CO_TRY(auto sub_paths, volumes::image_sub_paths(container, mounted_, expand));
   if (!sub_requests.empty()) {
-    CO_TRY(sub_paths, co_await ctx_.volumes.prepare_sub_paths(uid(), std::move(sub_requests)));
+    CO_TRY(auto prepared, co_await ctx_.volumes.prepare_sub_paths(uid(), std::move(sub_requests)));
+    sub_paths.merge(prepared);
   }
   CO_TRY(const auto mounts, volumes::make_mounts(container, mounted_, sub_paths, {ctx_.recursive_read_only}));
   CO_TRY(const auto devices, volumes::make_devices(container, mounted_));

@@ -22,6 +22,7 @@ struct StatusInput {
   SystemTime now;
   bool stopping = false;             // the pod is being deleted or stopped
   const Waiting* failure = nullptr;  // why the pod as a whole has failed; it is Failed once nothing of it runs
+  bool recursive_read_only = false;  // the runtime has it: read-only mounts that ask for it are Enabled
 };
 
 [[nodiscard]] kube::PodStatus make_status(const StatusInput& input);

@@ -281,7 +281,7 @@ void PodWorker::publish(const Plan& plan) {
   }
   const auto facts = probe_facts();
   auto status = make_status({*pod_, observed_, facts, waiting, *status_, ctx_.facts.ips, ctx_.runtime_name,
-                             ctx_.clock.now(), stopping_, failure_ ? &*failure_ : nullptr});
+                             ctx_.clock.now(), stopping_, failure_ ? &*failure_ : nullptr, ctx_.recursive_read_only});
   for (const auto& [name, wait] : plan.waiting) {
     journal().event(EntryKind::warning, "container " + name, "BackOff",
                     "Back-off restarting failed container " + name + " in pod " + spec::pod_description(*pod_));

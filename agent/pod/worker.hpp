@@ -97,6 +97,7 @@ class PodWorker {
   Awaitable<Result<std::string>> create_container(const kube::Container& container, const StartContainer& start,
                                                   const ImageFacts& image);
   Awaitable<Result<void>> run_post_start(std::string name, std::string id);
+  Awaitable<std::optional<ImageWait>> pull_image_volumes(std::string container_name);  // image_volumes.cpp
   Awaitable<Result<void>> run_container(const StartContainer& start, std::string id);
   void container_failed(const std::string& name, const Error& error, std::string_view default_reason);
 

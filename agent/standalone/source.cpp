@@ -5,6 +5,7 @@
 
 #include "agent/spec/references.hpp"
 #include "agent/standalone/endpoints.hpp"
+#include "agent/standalone/ephemeral_claims.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
 
@@ -114,6 +115,11 @@ void ManifestSource::recompute() {
   for (const auto& claim : expansion.claims) claims.emplace(kube::object_key(claim->metadata), claim);
   for (const auto& claim : retained_claims(set_, bindings_.bound))
     claims.emplace(kube::object_key(claim->metadata), claim);
+  const auto bring_claims = [&](const kube::Pod& pod) {
+    for (const auto& claim : ephemeral_claims(pod)) claims.emplace(kube::object_key(claim->metadata), claim);
+  };
+  for (const auto& pod : expansion.pods) bring_claims(*pod);
+  for (const auto& pod : existing) bring_claims(*pod.pod);  // one that still stops keeps its volume from others
   bindings_ = bind_claims(claims, set_.volumes, bindings_.bound);
 
   auto allocated = allocate_services(set_.services, table_, options_.service_cidr);

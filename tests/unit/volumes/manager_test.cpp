@@ -157,6 +157,18 @@ TEST_CASE("every kind is set up at the kubelet's paths, twice without effect, an
   REQUIRE(outcome(usage) == "ok");
   CHECK(usage->size() == 5);
   CHECK(usage->at("scratch").inodes == 2);
+  REQUIRE(write_file_atomic(again->at("scratch").host_path + "/big", std::string(300'000, 'x')).has_value());
+  REQUIRE(write_file_atomic(again->at("mem").host_path + "/big", std::string(200'000, 'x')).has_value());
+  const auto empty_dirs = world.run(world.manager->empty_dir_usage("uid"));
+  REQUIRE(outcome(empty_dirs) == "ok");
+  REQUIRE(empty_dirs->size() == 2);
+  CHECK(empty_dirs->at("scratch").used.bytes >= 300'000);
+  CHECK(empty_dirs->at("scratch").used.inodes == 3);
+  CHECK_FALSE(empty_dirs->at("scratch").memory);
+  CHECK(empty_dirs->at("mem").used.bytes >= 200'000);
+  CHECK(empty_dirs->at("mem").used.bytes < 300'000);
+  CHECK(empty_dirs->at("mem").memory);
+  CHECK(world.run(world.manager->empty_dir_usage("nobody"))->empty());
 
   CHECK(outcome(world.run(world.manager->tear_down("uid"))) == "ok");
   CHECK(outcome(world.run(world.manager->tear_down("uid"))) == "ok");
