@@ -1,7 +1,6 @@
 #include "agent/daemon/runtime_facts.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "volumes/mounts.hpp"
 
@@ -44,8 +43,8 @@ Awaitable<Result<RuntimeFacts>> read_runtime_facts(cri::RuntimeService& runtime)
   out.recursive_read_only = std::any_of(handlers.begin(), handlers.end(), [](const auto& h) {
     return h.name().empty() && h.features().recursive_read_only_mounts();
   });
+  out.image_volumes = volumes::has_image_volumes(out.name, out.version);
   co_return out;
 }
 
 }  // namespace keelson::agent
-  out.image_volumes = volumes::has_image_volumes(out.name, out.version);

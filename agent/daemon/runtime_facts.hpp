@@ -17,8 +17,8 @@ struct RuntimeFacts {
   cni::RuntimeCni cni = cni::RuntimeCni::unknown;
   std::string cni_conf_dir;  // where the runtime looks for its networks; empty: it does not tell
   bool recursive_read_only = false;
-};
   bool image_volumes = false;
+};
 
 // Asks a connected runtime. Errors: what the runtime says.
 Awaitable<Result<RuntimeFacts>> read_runtime_facts(cri::RuntimeService& runtime);

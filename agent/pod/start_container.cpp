@@ -29,9 +29,9 @@ spec::Mount to_spec_mount(const volumes::ContainerMount& m) {
   out.read_only = m.read_only;
   out.recursive_read_only = m.recursive_read_only;
   out.propagation = static_cast<spec::Propagation>(m.propagation);
-  return out;
   out.image = m.image;
   out.image_sub_path = m.image_sub_path;
+  return out;
 }
 
 std::vector<spec::Device> to_spec_devices(const std::vector<volumes::ContainerDevice>& devices) {
@@ -106,6 +106,7 @@ Awaitable<bool> PodWorker::start_container(StartContainer start) {
   ImageRequest request{uid(), container->image, container->image_pull_policy, "container " + start.name};
   std::function<void()> let_go = [this] { permit_.release(); };
   auto image = co_await ctx_.images.ensure(std::move(request), journal(), std::move(let_go));
+  if (!image.wait) image.wait = co_await pull_image_volumes(start.name);
   if (image.wait) {
     const auto& wait = *image.wait;
     journal().wait("container " + start.name, wait.reason, wait.message,
@@ -123,7 +124,6 @@ Awaitable<bool> PodWorker::start_container(StartContainer start) {
   if (start.previous_finished) {
     auto& state = backoff_[start.name];
     const bool known = state.delay.count() > 0;
-  if (!image.wait) image.wait = co_await pull_image_volumes(start.name);
     state = next_backoff(known ? std::optional(state) : std::nullopt, restart_policy_, ctx_.clock.now(),
                          start.previous_finished);
     checkpoint_stale_ = true;
