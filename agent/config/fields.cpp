@@ -169,6 +169,17 @@ Result<void> set_quota_period(const Json& v, Options& o) {
   return {};
 }
 
+// 0 means the default, and below 0 no measuring: the one duration that may be negative.
+Result<void> set_volume_stats_period(const Json& v, Options& o) {
+  if (v.is_string() && v.get<std::string>().starts_with('-')) {
+    o.cluster.volume_stats_period = Nanoseconds(-1);
+    return {};
+  }
+  TRY(const auto period, as_duration(v));
+  o.cluster.volume_stats_period = period == Nanoseconds(0) ? ClusterOptions().volume_stats_period : period;
+  return {};
+}
+
 Result<void> set_authorization_mode(const Json& v, Options& o) {
   TRY(const auto mode, as_string(v));
   if (mode != "AlwaysAllow" && mode != "Webhook")
@@ -321,6 +332,9 @@ ConfigKind kubelet_kind() {
       {"authorization.webhook.cacheAuthorizedTTL", duration(AT(cluster.serving.allow_ttl))},
       {"authorization.webhook.cacheUnauthorizedTTL", duration(AT(cluster.serving.deny_ttl))},
       {"enableDebuggingHandlers", flag(AT(cluster.serving.debugging_handlers))},
+      {"enableSystemLogHandler", flag(AT(cluster.serving.system_log_handler))},
+      {"enableDebugFlagsHandler", flag(AT(cluster.serving.debug_flags_handler))},
+      {"enableServer", flag(AT(cluster.serving.enabled))},
       {"rotateCertificates", flag(AT(cluster.rotate_certificates))},
       {"registerNode", flag(AT(cluster.register_node))},
       {"registerWithTaints", set_taints},
@@ -350,6 +364,7 @@ ConfigKind kubelet_kind() {
       {"nodeStatusMaxImages", number(AT(cluster.max_images), -1, kMax32)},
       {"nodeStatusUpdateFrequency", duration(AT(cluster.status_update))},
       {"nodeStatusReportFrequency", duration(AT(cluster.status_report))},
+      {"volumeStatsAggPeriod", set_volume_stats_period},
       {"nodeLeaseDurationSeconds", number(AT(cluster.lease_seconds), 1, kMax32)},
       {"allowedUnsafeSysctls", texts(AT(cluster.allowed_sysctls))},
   };
@@ -363,10 +378,7 @@ ConfigKind kubelet_kind() {
                          "crashLoopBackOff",
                          "enableContentionProfiling",
                          "enableControllerAttachDetach",
-                         "enableDebugFlagsHandler",
                          "enableProfilingHandler",
-                         "enableServer",
-                         "enableSystemLogHandler",
                          "enableSystemLogQuery",
                          "eventBurst",
                          "eventRecordQPS",
@@ -416,8 +428,7 @@ ConfigKind kubelet_kind() {
                          "topologyManagerScope",
                          "tracing",
                          "userNamespaces",
-                         "volumePluginDir",
-                         "volumeStatsAggPeriod"};
+                         "volumePluginDir"};
   return kind;
 }
 

@@ -86,7 +86,7 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
       events(executor, *client,
              {.on_event = [this](const cri::ContainerEvent& e) { pods.runtime_changed(e.container_id, e.sandbox_id); },
               .on_resync = [this] { resync(); }}),
-      data(*this),
+      data(*this, executor, options.cluster.volume_stats_period),
       server(executor, data, {.socket = options.socket}),
       tasks(executor) {
   objects.target = &no_objects;
