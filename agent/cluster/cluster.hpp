@@ -20,6 +20,7 @@
 #include "agent/daemon/runtime_facts.hpp"
 #include "agent/daemon/services.hpp"
 #include "agent/events/event_recorder.hpp"
+#include "agent/stats/pod_startup.hpp"
 #include "cri/client.hpp"
 #include "kube/client/certificate_manager.hpp"
 #include "kube/client/client.hpp"
@@ -57,6 +58,8 @@ class Cluster {
   [[nodiscard]] volumes::TokenSource& tokens() { return tokens_; }
   // For `keelson status`: {"server", "synced", "nodeReady", "errors", "lease", "statusesPending", "watches"}.
   [[nodiscard]] nlohmann::json status() const;
+  // How pods started, and what was asked of the API server.
+  void write_metrics(stats::MetricText& out) const;
 
  private:
   struct Prepared;  // what create() found out
@@ -80,6 +83,7 @@ class Cluster {
   std::shared_ptr<kube::ApiClient> api_;
   std::shared_ptr<kube::ApiClient> proxy_api_;  // null: the node's own is used
   EventRecorder events_;
+  stats::PodStartup startup_;
   StatusWriter statuses_;
   ObjectCache objects_;
   TokenManager tokens_;
@@ -92,6 +96,7 @@ class Cluster {
   std::unique_ptr<kube::CertificateManager> client_certificate_,
       serving_certificate_;  // null: somebody else's business
   Latch node_known_;
+  std::string csi_node_of_;  // UID of the Node whose CSINode was made
   TaskGroup tasks_;
 };
 

@@ -62,6 +62,9 @@ struct Daemon::Parts {
     Awaitable<Result<kube::ObjectSet>> gather(std::shared_ptr<const kube::Pod> pod) override {
       return target->gather(std::move(pod));
     }
+    Awaitable<Result<std::optional<std::string>>> runtime_handler(std::string runtime_class) override {
+      return target->runtime_handler(std::move(runtime_class));
+    }
   } objects;
   // Likewise: tokens come from the cluster, which is made once the runtime is known.
   struct LateTokens final : volumes::TokenSource {

@@ -30,6 +30,8 @@ KINDS = {
     "CronJob": ("batch/v1", "cronjobs", True),
     "PodDisruptionBudget": ("policy/v1", "poddisruptionbudgets", True),
     "EndpointSlice": ("discovery.k8s.io/v1", "endpointslices", True),
+    "CSINode": ("storage.k8s.io/v1", "csinodes", False),
+    "RuntimeClass": ("node.k8s.io/v1", "runtimeclasses", False),
     "Lease": ("coordination.k8s.io/v1", "leases", True),
     "Role": ("rbac.authorization.k8s.io/v1", "roles", True),
     "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings", True),
