@@ -141,6 +141,11 @@ Awaitable<Result<void>> Daemon::start() {
   CO_CHECK_OK(with_context(co_await p.network.start(), "pod network"));
   CO_CHECK_OK(co_await connect_runtime());
   p.cgroups = spec::Cgroups(p.facts);
+  if (auto keyring = read_node_credentials(options_.root_dir)) {
+    p.images.set_node_credentials(std::move(*keyring));
+  } else {
+    log_warn("the node's registry credentials are not used", {{"error", keyring.error()}});
+  }
   CO_CHECK_OK(with_context(p.cgroups.ensure_qos(p.facts.hugepage_sizes), "QoS cgroups"));
   CO_CHECK_OK(co_await p.network.settle(*p.client, p.runtime));
   CO_CHECK_OK(with_context(co_await p.volumes.start(), "volumes"));

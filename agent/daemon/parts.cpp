@@ -45,7 +45,8 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
       cgroups(facts),
       network(executor, pool, options),
       services(executor, pool, options, facts.name, facts.ips, clock),
-      images(executor, *client, clock, options.parallel_pulls),
+      images(executor, *client, clock,
+             {.parallel = options.parallel_pulls, .qps = options.pull_qps, .burst = options.pull_burst}),
       volumes(executor, pool, volumes::linux_mounter(), options.root_dir, volume_facts(facts), clock),
       probes(executor, clock,
              {.exec =

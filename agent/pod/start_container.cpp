@@ -12,6 +12,7 @@
 #include "agent/spec/sandbox_config.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
+#include "base/strings.hpp"
 #include "volumes/mounts.hpp"
 
 namespace keelson::agent {
@@ -91,6 +92,21 @@ void PodWorker::container_failed(const std::string& name, const Error& error, st
   fail(name, {reason, error.message}, kConfigRetry);
 }
 
+// What the pod's imagePullSecrets hold for the image. A secret that is not there is no failure: the pull may work without.
+std::vector<RegistryAuth> PodWorker::pull_credentials(const std::string& image) {
+  if (pod_->spec.image_pull_secrets.empty()) return {};
+  const auto secrets = read_pull_secrets(*pod_, *objects_);
+  if (!secrets.missing.empty()) {
+    journal().event(EntryKind::warning, "pod", "FailedToRetrieveImagePullSecret",
+                    "Unable to retrieve some image pull secrets (" + join(secrets.missing, ", ") +
+                        "); attempting to pull the image may not succeed.");
+  }
+  for (const auto& why : secrets.unreadable) {
+    journal().event(EntryKind::warning, "pod", "FailedToRetrieveImagePullSecret", "Image pull secret not used: " + why);
+  }
+  return secrets.keyring.find(image);
+}
+
 Awaitable<bool> PodWorker::start_container(StartContainer start) {
   const auto* container = find_container(start.name);
   if (container == nullptr) co_return false;
@@ -103,7 +119,8 @@ Awaitable<bool> PodWorker::start_container(StartContainer start) {
     }
     co_return ran.has_value();
   }
-  ImageRequest request{uid(), container->image, container->image_pull_policy, "container " + start.name};
+  ImageRequest request{uid(), container->image, container->image_pull_policy, "container " + start.name,
+                       pull_credentials(container->image)};
   std::function<void()> let_go = [this] { permit_.release(); };
   auto image = co_await ctx_.images.ensure(std::move(request), journal(), std::move(let_go));
   if (!image.wait) image.wait = co_await pull_image_volumes(start.name);

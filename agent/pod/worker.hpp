@@ -94,6 +94,7 @@ class PodWorker {
 
   // start_container.cpp
   Awaitable<bool> start_container(StartContainer start);
+  [[nodiscard]] std::vector<RegistryAuth> pull_credentials(const std::string& image);
   Awaitable<Result<std::string>> create_container(const kube::Container& container, const StartContainer& start,
                                                   const ImageFacts& image);
   Awaitable<Result<void>> run_post_start(std::string name, std::string id);
