@@ -106,13 +106,13 @@ Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
              .runtime_name = needs.runtime.name,
              .runtime_version = needs.runtime.version},
             {.on_node = [this](std::shared_ptr<const kube::Node> node) { on_node(std::move(node)); },
-             .on_event =
-                 [this](const NodeEvent& event) {
-                   events_.record(node_reference(needs_.facts.name), event.type, event.reason, event.message);
-                 },
-             .network_error = [this] { return needs_.network.error(); }}),
+             .on_event = [this](const NodeEvent& event) { record(event); },
+             .network_error = [this] { return needs_.network.error(); },
+             .pressure = [this] { return needs_.protection.pressure(); },
+             .errors = [this] { return needs_.protection.node_errors(); }}),
       source_(needs.clock, needs.pods, statuses_, needs.journal, [this] { return node_.node(); },
-              {.allowed_sysctls = needs.options.cluster.allowed_sysctls}),
+              {.allowed_sysctls = needs.options.cluster.allowed_sysctls,
+               .pressure = [this] { return needs_.protection.pressure(); }}),
       static_pods_(needs.options.manifests.empty()
                        ? nullptr
                        : std::make_unique<StaticPods>(needs.executor, needs.pool, needs.clock, *api_, needs.pods,
@@ -274,6 +274,10 @@ void Cluster::on_event(const std::string& key, EntryKind kind, std::string_view 
 void Cluster::write_metrics(stats::MetricText& out) const {
   startup_.write(out);
   write_request_metrics(out, api_->request_stats());
+}
+
+void Cluster::record(const NodeEvent& event) {
+  events_.record(node_reference(needs_.facts.name), event.type, event.reason, event.message);
 }
 
 nlohmann::json Cluster::status() const {

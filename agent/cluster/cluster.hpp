@@ -17,6 +17,7 @@
 #include "agent/cluster/token_manager.hpp"
 #include "agent/config/options.hpp"
 #include "agent/daemon/network.hpp"
+#include "agent/daemon/protection.hpp"
 #include "agent/daemon/runtime_facts.hpp"
 #include "agent/daemon/services.hpp"
 #include "agent/events/event_recorder.hpp"
@@ -42,6 +43,7 @@ struct ClusterNeeds {
   Journal& journal;
   Services& services;
   ServerData& data;
+  Protection& protection;
 };
 
 class Cluster {
@@ -56,6 +58,10 @@ class Cluster {
 
   [[nodiscard]] ObjectSource& objects() { return objects_; }
   [[nodiscard]] volumes::TokenSource& tokens() { return tokens_; }
+  // An event about this node.
+  void record(const NodeEvent& event);
+  // What the node's conditions come from changed.
+  void node_changed() { node_.input_changed(); }
   // For `keelson status`: {"server", "synced", "nodeReady", "errors", "lease", "statusesPending", "watches"}.
   [[nodiscard]] nlohmann::json status() const;
   // How pods started, and what was asked of the API server.

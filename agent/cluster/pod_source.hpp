@@ -22,6 +22,7 @@ namespace keelson::agent {
 
 struct PodSourceOptions {
   std::vector<std::string> allowed_sysctls;
+  std::function<std::set<std::string>()> pressure;  // the node's conditions that keep pods away
 };
 
 class ApiPodSource {

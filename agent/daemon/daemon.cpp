@@ -154,7 +154,7 @@ Awaitable<Result<void>> Daemon::start() {
   CO_CHECK_OK(p.connect());
   p.tasks.spawn("proxy", p.services.run());
   p.events.start();
-  p.protection.start();
+  CO_CHECK_OK(with_context(co_await p.protection.start(p.runtime), "node protection"));
   if (p.source) p.tasks.spawn("manifest folder", p.source->run());
   if (p.cluster) CO_CHECK_OK(co_await p.cluster->start());
   log_info("ready",

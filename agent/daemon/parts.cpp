@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "agent/daemon/stat_targets.hpp"
 #include "agent/pod/status.hpp"
 #include "agent/pod/volume_fields.hpp"
 #include "base/log.hpp"
@@ -83,7 +84,9 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
                   .facts = facts,
                   .cri = *client,
                   .pods = pods,
-                  .journal = journal}),
+                  .cgroups = cgroups,
+                  .node_target = [this] { return node_stat_target(*this); },
+                  .pod_targets = [this] { return pod_stat_targets(*this); }}),
       events(executor, *client,
              {.on_event = [this](const cri::ContainerEvent& e) { pods.runtime_changed(e.container_id, e.sandbox_id); },
               .on_resync = [this] { resync(); }}),
@@ -110,7 +113,10 @@ Result<void> Daemon::Parts::connect() {
                                   .pods = pods,
                                   .journal = journal,
                                   .services = services,
-                                  .data = data}));
+                                  .data = data,
+                                  .protection = protection}));
+    protection.connect({.on_event = [this](const NodeEvent& event) { cluster->record(event); },
+                        .on_change = [this] { cluster->node_changed(); }});
     objects.target = &cluster->objects();
     tokens.target = &cluster->tokens();
   } else if (!options.manifests.empty()) {

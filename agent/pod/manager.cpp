@@ -209,6 +209,10 @@ void PodManager::remove(const std::string& uid, std::optional<std::int64_t> grac
   if (const auto it = workers_.find(uid); it != workers_.end()) it->second->stop(grace);
 }
 
+void PodManager::end(const std::string& uid, Waiting why, std::int64_t grace) {
+  if (const auto it = workers_.find(uid); it != workers_.end()) it->second->end(std::move(why), grace);
+}
+
 void PodManager::runtime_changed(const std::string& container_id, const std::string& sandbox_id) {
   for (const auto* id : {&container_id, &sandbox_id}) {
     const auto it = uid_by_id_.find(*id);

@@ -45,6 +45,7 @@ PodWorker::PodWorker(PodContext& context, std::shared_ptr<const kube::Pod> pod, 
       retries_(kRetryPolicy),
       wake_(context.executor),
       stop_requested_(context.executor),
+      end_requested_(context.executor),
       look_at_all_(!known_absent),
       adopting_(!known_absent),
       hosts_written_(!known_absent) {
@@ -65,6 +66,16 @@ void PodWorker::stop(std::optional<std::int64_t> grace) {
   stopping_ = true;
   stop_requested_.notify();
   wake_.notify();
+}
+
+void PodWorker::end(Waiting why, std::int64_t grace) {
+  if (failure_ || is_terminal_phase(status_->phase)) return;
+  log_warn("pod is ended", {{"pod", key()}, {"reason", why.reason}, {"message", why.message}});
+  journal().event(EntryKind::warning, "pod", why.reason, why.message);
+  journal().wait("pod", "its end: " + why.reason, why.message, "a controller replaces it where it belongs to one");
+  failure_ = std::move(why);
+  end_grace_ = grace;
+  end_requested_.notify();
 }
 
 void PodWorker::runtime_changed(const std::string& id) {
@@ -120,7 +131,8 @@ bool PodWorker::blocked(const std::string& object) const {
 
 Awaitable<void> PodWorker::run() {
   using boost::asio::experimental::awaitable_operators::operator||;
-  if (!stopping_) co_await (sync_until_stopped() || stop_requested_.wait());
+  // An end that is asked for cuts short whatever the pod waits for, and the next round sees to it.
+  while (!stopping_) co_await (sync_until_stopped() || stop_requested_.wait() || end_requested_.wait());
   permit_.release();
   co_await stop_and_remove();
 }
@@ -305,7 +317,7 @@ void PodWorker::publish(const Plan& plan) {
 Awaitable<bool> PodWorker::perform(Plan next) {
   if (next.stop_pod) {
     if (blocked("sandbox stop")) co_return false;
-    const auto grace = pod_->spec.termination_grace_period_seconds.value_or(30);
+    const auto grace = end_grace_.value_or(pod_->spec.termination_grace_period_seconds.value_or(30));
     const auto stopped = co_await stop_everything(grace);
     if (!stopped) fail("sandbox stop", {}, retries_.fail("stop", ctx_.clock.now()));
     co_return stopped.has_value();

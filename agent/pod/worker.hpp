@@ -33,6 +33,8 @@ class PodWorker {
   void update(std::shared_ptr<const kube::Pod> pod);
   // Stop the pod and remove it. `grace`: none = the pod's own.
   void stop(std::optional<std::int64_t> grace);
+  // The pod has failed, for `why`: what runs of it is stopped with `grace` seconds, and it never runs again.
+  void end(Waiting why, std::int64_t grace);
   // The runtime told of this container or sandbox, or (empty) anything may have changed.
   void runtime_changed(const std::string& id);
   // An object that the pod refers to changed: failures for want of it are tried again now, volumes are refreshed.
@@ -137,7 +139,9 @@ class PodWorker {
   Semaphore::Permit permit_;        // held while the pod starts
   Notifier wake_;
   Notifier stop_requested_;
+  Notifier end_requested_;
   std::optional<std::int64_t> stop_grace_;
+  std::optional<std::int64_t> end_grace_;
   std::set<std::string> pre_stop_ran_;  // IDs of containers
   std::shared_ptr<std::atomic<int>> jobs_ = std::make_shared<std::atomic<int>>(0);
   SystemTime round_began_{};
