@@ -76,8 +76,8 @@ Result<std::vector<Global>> unused_globals(Mounter& mounter, const fs::path& bas
       const auto own =
           std::find_if(entries.begin(), entries.end(), [&](const MountEntry& e) { return e.mount_point == path; });
       const bool used = own != entries.end() && std::any_of(entries.begin(), entries.end(), [&](const MountEntry& e) {
-        return e.mount_point != path && e.source == own->source && e.fs_type == own->fs_type;
-      });
+                          return e.mount_point != path && e.source == own->source && e.fs_type == own->fs_type;
+                        });
       if (!used) found.push_back({path, name.substr(0, name.rfind("-lun-"))});
     }
   }
@@ -147,8 +147,7 @@ class IscsiKind final : public VolumeKind {
   }
 
   Awaitable<Result<void>> tear_down(VolumeOnDisk volume) override {
-    std::function<Result<std::vector<Global>>()> work = [context = context_,
-                                                         volume]() -> Result<std::vector<Global>> {
+    std::function<Result<std::vector<Global>>()> work = [context = context_, volume]() -> Result<std::vector<Global>> {
       CHECK_OK(remove_target(context->mounter, volume.path));
       return unused_globals(context->mounter, context->paths.plugin(kIscsiPlugin));
     };

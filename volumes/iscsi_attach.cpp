@@ -55,7 +55,8 @@ std::optional<int> session_host(const IscsiSystem& system, const std::string& iq
     for (const fs::path& part : fs::canonical(session / "device", ec)) {  // .../host4/session3
       const std::string name = part.string();
       int host = -1;
-      if (name.starts_with("host") && std::from_chars(name.data() + 4, name.data() + name.size(), host).ec == std::errc())
+      if (name.starts_with("host") &&
+          std::from_chars(name.data() + 4, name.data() + name.size(), host).ec == std::errc())
         return host;
     }
   }
@@ -210,7 +211,8 @@ Awaitable<Result<std::string>> attach_portal(Runner& runner, const IscsiSystem& 
   std::string device = co_await wait_for_device(system, link);
   if (device.empty()) {
     co_return make_error(Errc::deadline_exceeded, "timed out waiting for device " + link + " (is LUN " +
-                                                      std::to_string(disk.lun) + " exported to this node, and udev up?)");
+                                                      std::to_string(disk.lun) +
+                                                      " exported to this node, and udev up?)");
   }
   co_return device;
 }
@@ -225,8 +227,9 @@ Awaitable<Result<std::string>> attach_iscsi(Runner& runner, IscsiSystem system, 
   Words show = {"-m", "iface", "-I", disk.interface, "-o", "show"};
   CO_TRY(const std::string shown, co_await run(runner, std::move(show), "could not read iface " + disk.interface));
   if (shown.find("iface.transport_name = tcp") == std::string::npos) {
-    co_return make_error(Errc::unimplemented, "iscsi.iscsiInterface: \"" + disk.interface +
-                                                  "\" has a transport other than tcp, which this node does not support");
+    co_return make_error(Errc::unimplemented,
+                         "iscsi.iscsiInterface: \"" + disk.interface +
+                             "\" has a transport other than tcp, which this node does not support");
   }
   std::vector<std::string> devices;
   std::optional<Error> failure;

@@ -104,10 +104,21 @@ Result<void> measure(const KindContext& context, const std::string& pod_uid, std
 
 }  // namespace
 
+Result<std::shared_ptr<void>> VolumeManager::begin_measuring(const std::string& name) {
+  std::erase_if(measuring_, [](const auto& entry) { return entry.second.expired(); });
+  if (measuring_.contains(name)) {
+    return make_error(Errc::unavailable, "an earlier measurement of the pod's volumes still runs");
+  }
+  auto held = std::make_shared<int>();
+  measuring_[name] = held;
+  return std::shared_ptr<void>(std::move(held));
+}
+
 Awaitable<Result<std::map<std::string, VolumeUsage>>> VolumeManager::usage(std::string pod_uid) {
   CO_CHECK_OK(check_component("metadata.uid", pod_uid));
   using Usages = std::map<std::string, VolumeUsage>;
-  std::function<Result<Usages>()> work = [context = context_, pod_uid]() -> Result<Usages> {
+  CO_TRY(auto held, begin_measuring(pod_uid));
+  std::function<Result<Usages>()> work = [context = context_, pod_uid, held = std::move(held)]() -> Result<Usages> {
     Usages usages;
     CHECK_OK(measure(*context, pod_uid, "",
                      [&](const VolumeOnDisk& volume, VolumeUsage used) { usages[volume.inner_name] = used; }));
@@ -120,7 +131,8 @@ Awaitable<Result<std::map<std::string, VolumeUsage>>> VolumeManager::usage(std::
 Awaitable<Result<std::map<std::string, EmptyDirUsage>>> VolumeManager::empty_dir_usage(std::string pod_uid) {
   CO_CHECK_OK(check_component("metadata.uid", pod_uid));
   using Usages = std::map<std::string, EmptyDirUsage>;
-  std::function<Result<Usages>()> work = [context = context_, pod_uid]() -> Result<Usages> {
+  CO_TRY(auto held, begin_measuring(pod_uid + " emptyDir"));
+  std::function<Result<Usages>()> work = [context = context_, pod_uid, held = std::move(held)]() -> Result<Usages> {
     Usages usages;
     CHECK_OK(measure(*context, pod_uid, kEmptyDirPlugin, [&](const VolumeOnDisk& volume, VolumeUsage used) {
       usages[volume.inner_name] = EmptyDirUsage{used, volume.mounted};

@@ -17,7 +17,7 @@ namespace keelson::volumes {
 enum class Propagation { private_, host_to_container, bidirectional };  // CRI's MountPropagation, same order
 
 struct ContainerMount {
-  std::string volume;  // volumeMounts[].name
+  std::string volume;          // volumeMounts[].name
   std::string host_path;       // empty where `image` is set
   std::string container_path;  // absolute
   bool read_only = false;

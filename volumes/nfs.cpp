@@ -39,7 +39,9 @@ class NfsKind final : public VolumeKind {
     if (there) co_return mounted;
     Result<void> done = co_await mount(std::move(request), target);
     if (done) co_return mounted;
-    std::function<Result<void>()> undo = [context = context_, target] { return remove_target(context->mounter, target); };
+    std::function<Result<void>()> undo = [context = context_, target] {
+      return remove_target(context->mounter, target);
+    };
     Result<void> undone = co_await jobs_.run(Lane::unbounded, std::move(undo));
     if (!undone) log_warn("left-over of a failed nfs mount", {{"path", target}, {"error", undone.error()}});
     co_return done.error();

@@ -36,10 +36,9 @@ Result<std::shared_ptr<const kube::PersistentVolumeClaim>> find_claim(const PodV
   if (!claim) return make_error(Errc::not_found, "persistentvolumeclaim \"" + name + "\" not found");
   const kube::ObjectMeta& meta = claim->metadata;
   if (owned) {
-    const bool ours = std::any_of(meta.owner_references.begin(), meta.owner_references.end(),
-                                  [&](const kube::OwnerReference& o) {
-                                    return o.controller.value_or(false) && o.uid == pod.pod->metadata.uid;
-                                  });
+    const bool ours = std::any_of(
+        meta.owner_references.begin(), meta.owner_references.end(),
+        [&](const kube::OwnerReference& o) { return o.controller.value_or(false) && o.uid == pod.pod->metadata.uid; });
     if (!ours)
       return refused("PVC " + kube::object_key(meta) + " was not created for pod " +
                      kube::object_key(pod.pod->metadata) + " (pod is not owner)");

@@ -51,6 +51,8 @@ Result<void> prepare(NodePreparation& p) {
 std::string volume_hint(const std::string& message) {
   if (message.find("not found") != std::string::npos) return "create the object it names, or correct the name";
   if (message.find("non-existent") != std::string::npos) return "add the key to the object, or correct items[].key";
+  if (message.find("which this node has not") != std::string::npos) return "install it on this node";
+  if (message.find("does not support") != std::string::npos) return "use a volume that this node supports";
   return "see the message; the agent tries again by itself";
 }
 

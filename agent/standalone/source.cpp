@@ -6,6 +6,7 @@
 #include "agent/spec/references.hpp"
 #include "agent/standalone/endpoints.hpp"
 #include "agent/standalone/ephemeral_claims.hpp"
+#include "agent/standalone/immutable.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
 
@@ -95,6 +96,7 @@ Awaitable<void> ManifestSource::reload() {
   folder_problems_ = content.problems;
   // A folder that vanished is not an empty one: what runs goes on.
   const ManifestSet before = content.present || !started_ ? std::exchange(set_, load_manifests(content.files)) : set_;
+  keep_immutable(before, set_);
   const ServiceList services_before = services_;
   recompute();
   tell_changed_objects(before, services_before);
@@ -225,6 +227,13 @@ Awaitable<Result<kube::ObjectSet>> ManifestSource::gather(std::shared_ptr<const 
   take(set_.secrets, out.secrets, refs.image_pull_secrets);
   take(bindings_.claims, out.claims, refs.claims);
   if (!refs.claims.empty()) out.volumes = bindings_.volumes;
+  for (const auto& [name, volume] : out.volumes) {  // CHAP of iscsi
+    const auto* secret =
+        volume->spec.iscsi && volume->spec.iscsi->secret_ref ? &*volume->spec.iscsi->secret_ref : nullptr;
+    if (secret == nullptr) continue;
+    const auto it = set_.secrets.find(kube::object_key(secret->ns.empty() ? ns : secret->ns, secret->name));
+    if (it != set_.secrets.end()) out.secrets.insert(*it);
+  }
   out.services = services_;
   co_return out;
 }

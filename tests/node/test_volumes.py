@@ -422,7 +422,7 @@ def test_volumes_of_a_pod_that_nobody_knows_are_cleaned_up_at_the_start(node):
     (host / "precious").write_text("x")
     node.agent.kill()
     node.remove("vol.yaml")
-    stranger = node.root / "pods" / "11111111-2222-3333-4444-555555555555" / "volumes" / "kubernetes.io~empty-dir" / "old"
+    stranger = node.root / "pods" / "11111111-2222-3333-4444-555555555555" / "volumes/kubernetes.io~empty-dir/old"
     (stranger / "mnt").mkdir(parents=True)
     (stranger / "link").symlink_to(host)
     node.network.run("mount", "--bind", str(host), str(stranger / "mnt"))
@@ -499,7 +499,10 @@ def test_the_gid_annotation_of_a_volume_becomes_a_supplemental_group(node):
 
 
 def test_a_memory_volume_is_bounded_by_the_pods_memory_limit(node):
-    volumes = [{"name": "m", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}, {"name": "n", "emptyDir": {"medium": "Memory"}}]
+    volumes = [
+        {"name": "m", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
+        {"name": "n", "emptyDir": {"medium": "Memory"}},
+    ]
     resources = {"limits": {"memory": "48Mi"}}
     node.apply("vol.yaml", pod("vol", holder(mount("m", "/m"), mount("n", "/n"), resources=resources), volumes=volumes))
     node.wait_ready("vol")
@@ -545,7 +548,11 @@ def test_mount_propagation(node):
 
 
 def recursive_pod(host: pathlib.Path, mode: str) -> dict:
-    mounts = [mount("v", "/v", readOnly=True, recursiveReadOnly=mode), mount("v", "/plain", readOnly=True), mount("v", "/w")]
+    mounts = [
+        mount("v", "/v", readOnly=True, recursiveReadOnly=mode),
+        mount("v", "/plain", readOnly=True),
+        mount("v", "/w"),
+    ]
     return pod("vol", holder(*mounts), volumes=[{"name": "v", "hostPath": {"path": str(host)}}])
 
 
@@ -613,7 +620,8 @@ def test_image_volume_of_a_runtime_that_has_none(node):
 
 
 def ephemeral_pod(name: str) -> dict:
-    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "manual", "resources": {"requests": {"storage": "1Gi"}}}
+    storage = {"requests": {"storage": "1Gi"}}
+    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "manual", "resources": storage}
     volumes = [{"name": "e", "ephemeral": {"volumeClaimTemplate": {"spec": spec}}}]
     return pod(name, holder(mount("e", "/e")), volumes=volumes)
 
@@ -631,7 +639,8 @@ def test_ephemeral_volume_takes_a_volume_of_the_folder(node):
 
 def test_ephemeral_volume_without_a_fitting_volume_waits(node):
     node.apply("vol.yaml", ephemeral_pod("vol"))
-    node.wait_for(lambda: "error processing PVC default/vol-e: PVC is not bound" in node.explain("vol"), what="the reason")
+    text = "error processing PVC default/vol-e: PVC is not bound"
+    node.wait_for(lambda: text in node.explain("vol"), what="explain says why")
     data = node.folder / "data"
     data.mkdir()
     node.apply("pv.yaml", claim("data", data, "local")[0])

@@ -62,10 +62,9 @@ TEST_CASE("CVE-2017-1002101: a link in a volume never leads a subPath out of it"
   fs::create_symlink("loop-b", v + "loop-a");
   fs::create_symlink("loop-a", v + "loop-b");
   fs::create_symlink("../host/secret", v + "real/secret");
-  for (const char* sub_path :
-       {"root", "root/etc", "relative", "absolute", "chained", "roundabout", "magic", "magic/etc", "cwd", "loop-a",
-        "real/secret", "relative/new", "absolute/new/deeper", "chained/secret", "..", "../host", "real/../../host",
-        "/etc", "./../host"}) {
+  for (const char* sub_path : {"root", "root/etc", "relative", "absolute", "chained", "roundabout", "magic",
+                               "magic/etc", "cwd", "loop-a", "real/secret", "relative/new", "absolute/new/deeper",
+                               "chained/secret", "..", "../host", "real/../../host", "/etc", "./../host"}) {
     INFO(sub_path);
     CHECK_FALSE(volume.bind(sub_path).has_value());
     CHECK(volume.temp.mounts_below() == 0);
@@ -85,12 +84,13 @@ TEST_CASE("CVE-2017-1002101: a link in a volume never leads a subPath out of it"
 // Swaps two names in one step, over and over, until destroyed.
 class Swapper {
  public:
-  Swapper(std::string a, std::string b) : thread_([this, a = std::move(a), b = std::move(b)] {
-    while (!stop_) {
-      ::syscall(SYS_renameat2, AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE);
-      ++swaps_;
-    }
-  }) {}
+  Swapper(std::string a, std::string b)
+      : thread_([this, a = std::move(a), b = std::move(b)] {
+          while (!stop_) {
+            ::syscall(SYS_renameat2, AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE);
+            ++swaps_;
+          }
+        }) {}
   ~Swapper() {
     stop_ = true;
     thread_.join();

@@ -131,7 +131,8 @@ TEST_CASE("claims that cannot be used say why") {
   SECTION("a source that no plugin carries") {
     world.pv.spec.local.reset();
     world.pv.spec.other_sources = {"cephfs"};
-    CHECK(world.error() == prefix + "PersistentVolume pv1: spec.cephfs: this node does not support this kind of volume");
+    CHECK(world.error() ==
+          prefix + "PersistentVolume pv1: spec.cephfs: this node does not support this kind of volume");
   }
 }
 
