@@ -174,11 +174,16 @@ std::optional<Rejection> refuse_taints(const AdmissionInput& in) {
   return std::nullopt;
 }
 
+std::optional<Rejection> refuse_shutdown(const AdmissionInput& in) {
+  if (!in.shutting_down) return std::nullopt;
+  return Rejection{"NodeShutdown", "Pod was rejected as the node is shutting down."};
+}
+
 }  // namespace
 
 std::optional<Rejection> admit(const AdmissionInput& in) {
   for (const auto check :
-       {refuse_pressed, refuse_sysctls, refuse_os, refuse_resources, refuse_node, refuse_ports, refuse_taints}) {
+       {refuse_pressed, refuse_sysctls, refuse_os, refuse_resources, refuse_node, refuse_ports, refuse_taints, refuse_shutdown}) {
     if (auto rejection = check(in)) return rejection;
   }
   return std::nullopt;

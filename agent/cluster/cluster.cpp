@@ -112,7 +112,8 @@ Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
              .errors = [this] { return needs_.protection.node_errors(); }}),
       source_(needs.clock, needs.pods, statuses_, needs.journal, [this] { return node_.node(); },
               {.allowed_sysctls = needs.options.cluster.allowed_sysctls,
-               .pressure = [this] { return needs_.protection.pressure(); }}),
+               .pressure = [this] { return needs_.protection.pressure(); },
+               .shutting_down = [this] { return needs_.protection.shutting_down(); }}),
       static_pods_(needs.options.manifests.empty()
                        ? nullptr
                        : std::make_unique<StaticPods>(needs.executor, needs.pool, needs.clock, *api_, needs.pods,

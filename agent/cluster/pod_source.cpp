@@ -121,7 +121,8 @@ void ApiPodSource::take(const std::shared_ptr<const kube::Pod>& pod) {
                                     .node = *node,
                                     .others = holders(uid),
                                     .allowed_sysctls = options_.allowed_sysctls,
-                                    .pressure = {pressure.begin(), pressure.end()}})) {
+                                    .pressure = {pressure.begin(), pressure.end()},
+                                    .shutting_down = options_.shutting_down()})) {
       reject(*pod, refused->reason, refused->message);
       return;
     }

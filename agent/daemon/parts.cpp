@@ -85,6 +85,7 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
                   .cri = *client,
                   .pods = pods,
                   .cgroups = cgroups,
+                  .journal = journal,
                   .node_target = [this] { return node_stat_target(*this); },
                   .pod_targets = [this] { return pod_stat_targets(*this); }}),
       events(executor, *client,

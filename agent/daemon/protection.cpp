@@ -48,6 +48,7 @@ Protection::Protection(ProtectionNeeds needs)
     : needs_(std::move(needs)),
       logs_(needs_.executor, needs_.pool, needs_.cri, needs_.clock, needs_.options.protection.logs,
             [this] { return log_targets(); }),
+      oom_(needs_.executor, [this](const OomKill& kill) { killed(kill); }),
       collector_(needs_.pool, needs_.cri, needs_.cri, needs_.images, needs_.clock,
                  gc_policy(needs_.options.protection.image_gc),
                  {.wanted = [this] { return wanted_images(); },
@@ -55,6 +56,11 @@ Protection::Protection(ProtectionNeeds needs)
                       [this](const std::string& type, const std::string& reason, const std::string& message) {
                         tell(type, reason, message);
                       }}),
+      shutdown_(needs_.executor, needs_.pool, needs_.clock, needs_.pods, needs_.options.protection.shutdown,
+                [this] {
+                  if (shutting_down()) tell("Normal", "Shutdown", "Shutdown manager detected shutdown event");
+                  if (seams_.on_change) seams_.on_change();
+                }),
       tasks_(needs_.executor) {}
 
 Protection::~Protection() = default;
@@ -87,8 +93,15 @@ Awaitable<Result<void>> Protection::start(const RuntimeFacts& runtime) {
   needs_.pods.on_change([this] {
     logs_.changed();
     eviction_->pods_changed();
+    shutdown_.pods_changed();
   });
+  tasks_.spawn("node shutdown", shutdown_.run());
   tasks_.spawn("log rotation", logs_.run());
+  if (const auto opened = oom_.open()) {
+    tasks_.spawn("kernel log", oom_.run());
+  } else {
+    log_info("the kernel log is not followed for processes that ran out of memory", {{"error", opened.error()}});
+  }
   tasks_.spawn("image collection", collector_.run());
   tasks_.spawn("eviction", eviction_->run());
   co_return Result<void>();
@@ -101,8 +114,27 @@ Awaitable<void> Protection::stop() {
   if (eviction_) co_await eviction_->stop();
 }
 
+// That a container was killed shows in its status, by the runtime; which of its processes is known here alone.
+void Protection::killed(const OomKill& kill) {
+  const auto victim = "victim process: " + kill.process + ", pid: " + std::to_string(kill.pid);
+  if (kill.system) tell("Warning", "SystemOOM", "System OOM encountered, " + victim);
+  const auto owner = owner_of_cgroup(kill.cgroup);
+  const auto view = owner.pod_uid.empty() ? std::nullopt : needs_.pods.find_uid(owner.pod_uid);
+  if (!view) return;
+  const auto* container = view->observed->find_id(owner.container_id);
+  const auto object = container == nullptr ? std::string("pod") : "container " + container->name;
+  const auto key = kube::object_key(view->pod->metadata);
+  needs_.journal.pod(key).step(object, "out of memory", Nanoseconds(0),
+                               (kill.system ? "the node has no memory left, " : "its memory limit is reached, ") + victim);
+  log_warn("process killed for want of memory", {{"pod", key}, {"object", object}, {"process", kill.process}});
+}
+
 std::set<std::string> Protection::pressure() const {
   return eviction_ ? eviction_->conditions() : std::set<std::string>();
+}
+
+std::vector<std::string> Protection::node_errors() const {
+  return shutting_down() ? std::vector<std::string>{"node is shutting down"} : std::vector<std::string>{};
 }
 
 void Protection::tell(const std::string& type, const std::string& reason, const std::string& message) {

@@ -1,5 +1,7 @@
 // What protects the node from its pods, made, connected, started and ended together.
 //   pods' changes -> LogRotator -> runtime (ReopenContainerLog)
+//   logind -> NodeShutdown -> PodManager (end)
+//   kernel log -> journal, events
 //   kernel, disks -> EvictionManager -> PodManager (end), ImageCollector, the Node's conditions, admission
 #pragma once
 
@@ -8,9 +10,11 @@
 #include <string>
 
 #include "agent/config/options.hpp"
+#include "agent/daemon/node_shutdown.hpp"
 #include "agent/daemon/runtime_facts.hpp"
 #include "agent/eviction/manager.hpp"
 #include "agent/housekeeping/log_rotator.hpp"
+#include "agent/housekeeping/oom_watcher.hpp"
 #include "agent/images/image_collector.hpp"
 #include "agent/node/node_object.hpp"
 #include "agent/pod/manager.hpp"
@@ -31,6 +35,7 @@ struct ProtectionNeeds {
   volumes::VolumeManager& volumes;
   PodManager& pods;
   spec::Cgroups& cgroups;
+  Journal& journal;
   std::function<stats::NodeTarget()> node_target;
   std::function<std::vector<stats::PodTarget>()> pod_targets;
 };
@@ -54,7 +59,9 @@ class Protection {
   // MemoryPressure, DiskPressure, PIDPressure: those that hold.
   [[nodiscard]] std::set<std::string> pressure() const;
   // Why the node is not Ready, as far as is known here.
-  [[nodiscard]] std::vector<std::string> node_errors() const { return {}; }
+  [[nodiscard]] std::vector<std::string> node_errors() const;
+  // The machine goes down: no pod is taken any more.
+  [[nodiscard]] bool shutting_down() const { return shutdown_.under_way(); }
 
  private:
   [[nodiscard]] EvictionSeams eviction_seams();
@@ -65,12 +72,15 @@ class Protection {
   Awaitable<std::vector<PodUsage>> usage(bool disk);
   Awaitable<void> reclaim_disk();
   Awaitable<void> remove_dead_containers();
+  void killed(const OomKill& kill);
   void tell(const std::string& type, const std::string& reason, const std::string& message);
 
   ProtectionNeeds needs_;
   ProtectionSeams seams_;
   LogRotator logs_;
+  OomWatcher oom_;
   ImageCollector collector_;
+  NodeShutdown shutdown_;
   std::unique_ptr<EvictionManager> eviction_;  // null before start()
   TaskGroup tasks_;
 };

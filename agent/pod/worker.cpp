@@ -15,8 +15,10 @@ namespace {
 
 constexpr BackoffPolicy kRetryPolicy{Milliseconds(500), Seconds(10), Seconds(120)};
 
-// What an earlier agent said of the pod, or what the API server shows of it.
+// What an earlier agent said of the pod, or what the API server shows of it. A pod of the folder that a shutdown ended
+// starts again: nobody else would replace it.
 kube::PodStatus initial_status(const kube::Pod& pod, const std::optional<Checkpoint>& checkpoint) {
+  if (checkpoint && checkpoint->status.reason == kTerminatedByShutdown) return pod.status;
   return checkpoint ? checkpoint->status : pod.status;
 }
 

@@ -19,6 +19,9 @@
 
 namespace keelson::agent {
 
+// The reason of pods that ended because the machine shut down.
+inline constexpr const char* kTerminatedByShutdown = "Terminated";
+
 class PodWorker {
  public:
   // `checkpoint`: what an earlier agent left of this pod. `known_absent`: the runtime has nothing of it, so the first
