@@ -37,7 +37,7 @@ struct ShutdownGroup {
 };
 
 struct ShutdownOptions {
-  Nanoseconds grace_period{0};          // of all pods; 0: shutdown is not waited for
+  Nanoseconds grace_period{0};           // of all pods; 0: shutdown is not waited for
   Nanoseconds critical_grace_period{0};  // the part of it that is kept for critical pods
   std::vector<ShutdownGroup> by_priority;
 };
