@@ -7,20 +7,13 @@ import time
 import pytest
 
 from harness.manifests import pod, shell
-from harness.node import container_status, restarts
+from harness.node import container_status, kubelet_config, restarts
 
 MAX_SIZE, MAX_FILES = 1 << 20, 3
 
 
 def rotating(size: str = "1Mi", files: int = MAX_FILES) -> list[dict]:
-    return [
-        {
-            "apiVersion": "kubelet.config.k8s.io/v1beta1",
-            "kind": "KubeletConfiguration",
-            "containerLogMaxSize": size,
-            "containerLogMaxFiles": files,
-        }
-    ]
+    return [kubelet_config(containerLogMaxSize=size, containerLogMaxFiles=files)]
 
 
 def log_folder(node, found: dict, container: str = "app") -> pathlib.Path:
