@@ -39,14 +39,17 @@ bool is_owned_by(const json& object, const std::string& uid) {
 
 Awaitable<Result<void>> ensure_csi_node(kube::Api& api, std::string node, std::string node_uid) {
   const std::string path = std::string(kPath) + "/" + kube::url_encode(node);
-  auto found = co_await api.send(kube::api_request("GET", path));
+  auto question = kube::api_request("GET", path);
+  auto found = co_await api.send(std::move(question));
   if (!found && found.error().code != Errc::not_found) co_return found.error();
   if (found) {
     CO_TRY(const auto object, kube::parse_answer(*found));
     if (is_owned_by(*object, node_uid)) co_return Result<void>();
-    CO_CHECK_OK(co_await kube::remove(api, path));
+    kube::DeleteOptions options;
+    CO_CHECK_OK(co_await kube::remove(api, path, std::move(options)));
   }
-  const auto made = co_await api.send(kube::api_request("POST", kPath, csi_node(node, node_uid).dump()));
+  auto creation = kube::api_request("POST", kPath, csi_node(node, node_uid).dump());
+  const auto made = co_await api.send(std::move(creation));
   if (!made) co_return made.error();
   log_info("CSINode created", {{"node", node}});
   co_return Result<void>();

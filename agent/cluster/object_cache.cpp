@@ -108,7 +108,8 @@ void ObjectCache::release(Objects<T>& objects, const std::string& uid) {
 
 Awaitable<Result<std::optional<std::string>>> ObjectCache::runtime_handler(std::string runtime_class) {
   const std::string path = "/apis/node.k8s.io/v1/runtimeclasses/" + kube::url_encode(runtime_class);
-  const auto answer = co_await api_.send(kube::api_request("GET", path));
+  auto question = kube::api_request("GET", path);
+  const auto answer = co_await api_.send(std::move(question));
   if (answer) {
     CO_TRY(const auto object, kube::parse_answer(*answer));
     runtime_handlers_[runtime_class] = object->value("handler", "");

@@ -26,7 +26,8 @@ UserInfo with_authenticated_group(UserInfo user) {
 std::optional<std::string> decode_base64url(std::string_view text) {
   std::string standard(text);
   if (standard.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") !=
-      std::string::npos) {
+          std::string::npos ||
+      standard.size() % 4 == 1) {
     return std::nullopt;
   }
   std::replace(standard.begin(), standard.end(), '-', '+');

@@ -187,7 +187,7 @@ TEST_CASE("Client certificates: whose they are, which count, and the CA's reload
   REQUIRE(write_file_atomic(folder.path / "ca.crt", ca.cert_pem()).has_value());
   ManualClock clock(wall_clock());
   Authenticator authenticator(loop.get_executor(), nullptr, clock, {.client_ca_file = folder.path / "ca.crt"});
-  const HttpRequest bare;
+  HttpRequest bare;
   const auto who = [&](const KeyAndCert& shown) { return run(loop, authenticator.authenticate(bare, {shown.der()})); };
   const auto admin = make_cert({.common_name = "admin", .organizations = {"system:masters", "ops"}}, &ca);
   const auto user = who(admin);
@@ -268,7 +268,7 @@ TEST_CASE("Requests at the same time share one review; one that goes away does n
   int known = 0;
   TaskGroup first(loop.get_executor());
   const auto ask = [&](TaskGroup& group) {
-    group.spawn("ask", [](Authenticator& a, const HttpRequest& r, int& count) -> Awaitable<void> {
+    group.spawn("ask", [](Authenticator& a, HttpRequest& r, int& count) -> Awaitable<void> {
       const auto user = co_await a.authenticate(r, {});
       if (user) ++count;
     }(authenticator, request, known));

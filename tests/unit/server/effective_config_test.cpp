@@ -28,7 +28,7 @@ TEST_CASE("The defaults are upstream's, under its names") {
     "authorization": {"mode": "Webhook", "webhook": {"cacheAuthorizedTTL": "5m0s", "cacheUnauthorizedTTL": "30s"}},
     "authentication": {"anonymous": {"enabled": false}, "webhook": {"enabled": true, "cacheTTL": "2m0s"}, "x509": {}},
     "evictionHard": {"memory.available": "100Mi", "nodefs.available": "10%", "imagefs.available": "15%",
-                     "nodefs.inodesFree": "5%"}})");
+                     "nodefs.inodesFree": "5%", "imagefs.inodesFree": "5%"}})");
   for (const auto& [name, value] : expected.items()) {
     CAPTURE(name);
     CHECK(config.value(name, json()) == value);
