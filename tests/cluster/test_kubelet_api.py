@@ -59,7 +59,7 @@ def samples(text: str) -> dict[str, float]:
     return found
 
 
-def series(text: str, name: str, **labels: str) -> list[float]:
+def series(text: str, name: str, /, **labels: str) -> list[float]:
     wanted = [f'{key}="{value}"' for key, value in labels.items()]
     found = samples(text)
     return [found[key] for key in found if re.match(rf"{name}(\{{|$)", key) and all(want in key for want in wanted)]
@@ -248,7 +248,8 @@ def test_a_websocket_may_bring_its_token_as_a_subprotocol(busy):
         headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
         headers |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol": protocols}
         flags = [part for item in headers.items() for part in ("-H", ": ".join(item))]
-        return ask(node, f"/exec/{space.name}/busy/app?command=true&output=1", "-i", "--http1.1", *flags)
+        only_headers = ("-D", "-", "-o", "/dev/null", "--http1.1")
+        return ask(node, f"/exec/{space.name}/busy/app?command=true&output=1", *only_headers, *flags)
 
     def agreed() -> str | None:
         status, answer = upgrade(token)
