@@ -219,8 +219,9 @@ Awaitable<void> VolumeManager::prepare_one(std::unique_ptr<Token> token, std::st
   };
   Result<void> bound = co_await jobs_.run(Lane::unbounded, std::move(work));
   if (!bound) {
-    token->fail(bound.error().context("failed to prepare subPath for volumeMount \"" + request.volume +
-                                      "\" of container \"" + request.container + "\""));
+    const std::string what = "failed to prepare subPath for volumeMount \"" + request.volume + "\" of container \"" +
+                             request.container + "\"";
+    token->fail(bound.error().context(what).with_reason("CreateContainerConfigError"));
     co_return;
   }
   token->record();

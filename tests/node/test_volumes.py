@@ -543,7 +543,7 @@ def test_mount_propagation(node):
     finally:
         node.remove("vol.yaml")
         node.wait_gone("vol")
-        for path in reversed(mounts_below(host)):
+        for path in [*reversed(mounts_below(host)), str(host)]:
             node.network.run("umount", path)
 
 
@@ -683,3 +683,13 @@ def test_other_kinds_of_volume_are_refused_by_their_field(node, kind):
     node.wait_ready("good")
     assert "vol" not in node.pods()
     assert f"spec.volumes[0].{kind}: Unsupported value" in node.agent.log_text()
+
+
+def test_an_immutable_config_map_keeps_its_content(node):
+    node.apply("conf.yaml", {**config_map("conf", k="old"), "immutable": True})
+    node.apply("vol.yaml", pod("vol", holder(mount("c", "/c")), volumes=[{"name": "c", "configMap": {"name": "conf"}}]))
+    node.wait_ready("vol")
+    node.apply("conf.yaml", {**config_map("conf", k="new"), "immutable": True})
+    text = "data: Forbidden: field is immutable when `immutable` is set"
+    node.wait_for(lambda: text in node.agent.log_text(), what="the change is refused")
+    assert node.exec("vol", "cat", "/c/k").stdout == "old"
