@@ -9,7 +9,8 @@
 namespace keelson::agent {
 
 // A KubeletConfiguration (kubelet.config.k8s.io/v1beta1) of every field that is acted on here, and of those whose value
-// is fixed. `options` with what was found out since: the cgroup driver, for one. What is empty is left out, as upstream.
+// is fixed. `options` with what was found out since: the cgroup driver, for one. What is empty is left out, as upstream
+// does.
 [[nodiscard]] nlohmann::json effective_kubelet_config(const Options& options);
 
 // As Go prints it: "1m0s", "100ms", "4h0m0s", "0s".

@@ -61,7 +61,10 @@ TEST_CASE("A CSINode is made once, and anew for another Node of the name") {
   const Case cases[] = {
       {"none yet", {not_found(), ok}, {kGet, kPost}, true},
       {"ours", {owned_by("u1")}, {kGet}, true},
-      {"an earlier node's", {owned_by("u0"), ok, ok}, {kGet, "DELETE /apis/storage.k8s.io/v1/csinodes/n1", kPost}, true},
+      {"an earlier node's",
+       {owned_by("u0"), ok, ok},
+       {kGet, "DELETE /apis/storage.k8s.io/v1/csinodes/n1", kPost},
+       true},
       {"no answer", {away()}, {kGet}, false},
   };
   for (const auto& c : cases) {

@@ -22,8 +22,9 @@ TEST_CASE("The defaults are upstream's, under its names") {
   const auto config = effective_kubelet_config({});
   const auto expected = json::parse(R"({
     "kind": "KubeletConfiguration", "address": "0.0.0.0", "port": 10250, "healthzPort": 10248, "maxPods": 110,
-    "podPidsLimit": -1, "cpuCFSQuotaPeriod": "100ms", "nodeStatusReportFrequency": "5m0s", "nodeLeaseDurationSeconds": 40,
-    "volumeStatsAggPeriod": "1m0s", "enableDebuggingHandlers": true, "enableSystemLogQuery": false, "registerNode": true,
+    "podPidsLimit": -1, "cpuCFSQuotaPeriod": "100ms", "nodeStatusReportFrequency": "5m0s",
+    "nodeLeaseDurationSeconds": 40, "volumeStatsAggPeriod": "1m0s", "enableDebuggingHandlers": true,
+    "enableSystemLogQuery": false, "registerNode": true,
     "containerLogMaxSize": "10Mi", "imageGCHighThresholdPercent": 85, "evictionPressureTransitionPeriod": "5m0s",
     "authorization": {"mode": "Webhook", "webhook": {"cacheAuthorizedTTL": "5m0s", "cacheUnauthorizedTTL": "30s"}},
     "authentication": {"anonymous": {"enabled": false}, "webhook": {"enabled": true, "cacheTTL": "2m0s"}, "x509": {}},
