@@ -52,10 +52,8 @@ Protection::Protection(ProtectionNeeds needs)
       collector_(needs_.pool, needs_.cri, needs_.cri, needs_.images, needs_.clock,
                  gc_policy(needs_.options.protection.image_gc),
                  {.wanted = [this] { return wanted_images(); },
-                  .on_event =
-                      [this](const std::string& type, const std::string& reason, const std::string& message) {
-                        tell(type, reason, message);
-                      }}),
+                  .on_event = [this](const std::string& type, const std::string& reason,
+                                     const std::string& message) { tell(type, reason, message); }}),
       shutdown_(needs_.executor, needs_.pool, needs_.clock, needs_.pods, needs_.options.protection.shutdown,
                 [this] {
                   if (shutting_down()) tell("Normal", "Shutdown", "Shutdown manager detected shutdown event");
@@ -95,6 +93,11 @@ Awaitable<Result<void>> Protection::start(const RuntimeFacts& runtime) {
     eviction_->pods_changed();
     shutdown_.pods_changed();
   });
+  auto sweep = [links = needs_.facts.container_log_dir, logs = needs_.facts.pod_log_dir] {
+    return remove_dangling_links(links, logs);
+  };
+  const auto swept = co_await needs_.pool.run(std::move(sweep));
+  if (!swept) log_warn("dangling links of logs not removed", {{"error", swept.error()}});
   tasks_.spawn("node shutdown", shutdown_.run());
   tasks_.spawn("log rotation", logs_.run());
   if (const auto opened = oom_.open()) {
@@ -124,8 +127,9 @@ void Protection::killed(const OomKill& kill) {
   const auto* container = view->observed->find_id(owner.container_id);
   const auto object = container == nullptr ? std::string("pod") : "container " + container->name;
   const auto key = kube::object_key(view->pod->metadata);
-  needs_.journal.pod(key).step(object, "out of memory", Nanoseconds(0),
-                               (kill.system ? "the node has no memory left, " : "its memory limit is reached, ") + victim);
+  needs_.journal.pod(key).step(
+      object, "out of memory", Nanoseconds(0),
+      (kill.system ? "the node has no memory left, " : "its memory limit is reached, ") + victim);
   log_warn("process killed for want of memory", {{"pod", key}, {"object", object}, {"process", kill.process}});
 }
 
@@ -212,6 +216,11 @@ std::set<std::string> Protection::wanted_images() const {
   return out;
 }
 
+// In a cluster, static pods are what a node needs to work; without one, the folder holds every pod there is.
+bool Protection::is_critical(const kube::Pod& pod) const {
+  return needs_.options.cluster.enabled() ? spec::is_critical_pod(pod) : spec::has_critical_priority(pod);
+}
+
 bool Protection::any_limits() const {
   const auto views = needs_.pods.pods();
   return std::any_of(views.begin(), views.end(),
@@ -228,7 +237,7 @@ Awaitable<std::vector<PodUsage>> Protection::usage(bool disk) {
   for (const auto& pod : sample.pods) {
     const auto view = needs_.pods.find_uid(pod.uid);
     if (!view || view->stopping || is_over(*view)) continue;
-    PodUsage usage{view->pod, pod.usage.processes, {}, {}};
+    PodUsage usage{view->pod, pod.usage.processes, {}, {}, is_critical(*view->pod)};
     for (const auto& c : pod.containers) usage.containers[c.name] = container_usage(c);
     out.push_back(std::move(usage));
   }
@@ -236,7 +245,8 @@ Awaitable<std::vector<PodUsage>> Protection::usage(bool disk) {
   for (auto& pod : out) {
     const auto volumes = co_await needs_.volumes.empty_dir_usage(pod.pod->metadata.uid);
     if (!volumes) {
-      log_warn("a pod's emptyDirs not measured", {{"pod", kube::object_key(pod.pod->metadata)}, {"error", volumes.error()}});
+      log_warn("a pod's emptyDirs not measured",
+               {{"pod", kube::object_key(pod.pod->metadata)}, {"error", volumes.error()}});
       continue;
     }
     for (const auto& [name, used] : *volumes) {
@@ -282,7 +292,8 @@ Awaitable<void> Protection::remove_dead_containers() {
       return remove_log(c.log);
     };
     const auto cleaned = co_await needs_.pool.run(std::move(clean));
-    if (!cleaned) log_warn("log of a dead container not removed", {{"log", c.log.string()}, {"error", cleaned.error()}});
+    if (!cleaned)
+      log_warn("log of a dead container not removed", {{"log", c.log.string()}, {"error", cleaned.error()}});
   }
   if (!dead.empty()) needs_.pods.resync();
 }

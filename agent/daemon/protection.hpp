@@ -68,6 +68,7 @@ class Protection {
   [[nodiscard]] std::vector<LogTarget> log_targets() const;
   [[nodiscard]] std::set<std::string> wanted_images() const;
   [[nodiscard]] bool any_limits() const;
+  [[nodiscard]] bool is_critical(const kube::Pod& pod) const;
   Awaitable<Result<void>> enforce_allocatable();
   Awaitable<std::vector<PodUsage>> usage(bool disk);
   Awaitable<void> reclaim_disk();

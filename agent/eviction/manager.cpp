@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "agent/spec/qos.hpp"
 #include "base/log.hpp"
 
 namespace keelson::agent {
@@ -69,8 +68,8 @@ Awaitable<void> EvictionManager::keep_above_thresholds() {
     const auto now = clock_.now();
     const auto wanted = state_.step(seen_.observations, now);
     publish();
-    observe_due_ = clock_.steady_now() + (wanted.empty() ? next_observation(options_.thresholds, seen_.observations)
-                                                         : Nanoseconds(kPressed));
+    observe_due_ = clock_.steady_now() +
+                   (wanted.empty() ? next_observation(options_.thresholds, seen_.observations) : Nanoseconds(kPressed));
     if (const auto change = state_.wake_at(now)) {
       const auto in = std::chrono::duration_cast<SteadyTime::duration>(*change - now) + Milliseconds(1);
       observe_due_ = std::min(observe_due_, clock_.steady_now() + in);
@@ -129,10 +128,12 @@ SteadyTime EvictionManager::next_wake() const {
 Awaitable<bool> EvictionManager::relieve(const Threshold& threshold) {
   const auto resource = std::string(resource_of(threshold.signal));
   const auto& seen = seen_.observations.at(threshold.signal);
-  log_warn("eviction threshold met", {{"signal", std::string(to_string(threshold.signal))},
-                                      {"threshold", threshold.value.of(seen.capacity).to_string()},
-                                      {"available", seen.available.to_string()}});
   const bool is_new = std::exchange(last_event_, resource) != resource;
+  if (is_new) {
+    log_warn("eviction threshold met", {{"signal", std::string(to_string(threshold.signal))},
+                                        {"threshold", threshold.value.of(seen.capacity).to_string()},
+                                        {"available", seen.available.to_string()}});
+  }
   if (is_new) seams_.on_event("Warning", "EvictionThresholdMet", "Attempting to reclaim " + resource);
   if (is_disk(threshold.signal) && is_new) {
     co_await seams_.reclaim_disk(threshold.signal);
@@ -145,12 +146,14 @@ Awaitable<bool> EvictionManager::relieve(const Threshold& threshold) {
 Awaitable<bool> EvictionManager::evict_one(const Threshold& threshold) {
   auto pods = co_await seams_.usage(is_disk(threshold.signal));
   rank_pods(pods, threshold.signal, seen_.one_disk);
-  const auto victim =
-      std::find_if(pods.begin(), pods.end(), [](const PodUsage& p) { return !spec::is_critical_pod(*p.pod); });
+  const auto victim = std::find_if(pods.begin(), pods.end(), [](const PodUsage& p) { return !p.critical; });
   if (victim == pods.end()) {
-    log_warn("no pod can be evicted", {{"signal", std::string(to_string(threshold.signal))}, {"pods", pods.size()}});
+    if (!std::exchange(helpless_, true)) {
+      log_warn("no pod can be evicted", {{"signal", std::string(to_string(threshold.signal))}, {"pods", pods.size()}});
+    }
     co_return false;
   }
+  helpless_ = false;
   const auto message = eviction_message(threshold, seen_.observations.at(threshold.signal), *victim);
   const auto own = victim->pod->spec.termination_grace_period_seconds.value_or(30);
   const auto grace = threshold.grace.count() == 0 ? kImmediate : std::min(options_.max_pod_grace, own);
@@ -173,7 +176,7 @@ Awaitable<void> EvictionManager::check_limits() {
   auto pods = co_await seams_.usage(true);
   double nearest = 0;
   for (const auto& pod : pods) {
-    if (!has_storage_limits(*pod.pod)) continue;
+    if (pod.critical || !has_storage_limits(*pod.pod)) continue;
     nearest = std::max(nearest, limit_share(pod));
     if (const auto message = exceeded_limit(pod)) seams_.evict(pod.pod->metadata.uid, *message, kImmediate);
   }

@@ -1,7 +1,8 @@
-// Ends pods before the node runs out of something, and pods that exceed their own limits of local storage. One coroutine:
-// it observes, asks the pure parts (state, rank) what follows, reclaims what the node itself can give, and else evicts one
-// pod, then observes again. Far from every threshold it observes once a minute; the kernel tells of memory that runs
-// short meanwhile. After upstream's pkg/kubelet/eviction/eviction_manager.go. Lives on the loop's thread.
+// Ends pods before the node runs out of something, and pods that exceed their own limits of local storage. One
+// coroutine: it observes, asks the pure parts (state, rank) what follows, reclaims what the node itself can give, and
+// else evicts one pod, then observes again. Far from every threshold it observes once a minute; the kernel tells of
+// memory that runs short meanwhile. After upstream's pkg/kubelet/eviction/eviction_manager.go. Lives on the loop's
+// thread.
 #pragma once
 
 #include <functional>
@@ -79,6 +80,7 @@ class EvictionManager {
   SteadyTime observe_due_{}, limits_due_{};
   bool limited_ = false;  // some pod has limits
   bool pods_stale_ = true;
+  bool helpless_ = false;   // no pod could be evicted at the last try
   std::string last_event_;  // of the threshold that is being dealt with
   Notifier wake_;
   Notifier pods_changed_;

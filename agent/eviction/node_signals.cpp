@@ -40,7 +40,8 @@ void add_memory(const SignalPaths& paths, NodeSignals& out) {
   const auto pods = stats::read_cgroup(paths.mount, paths.pods_cgroup, stats::Detail::full);
   if (!pods || !pods->memory || !pods->memory->limit) return;
   const auto limit = *pods->memory->limit;
-  out.observations[Signal::allocatable_memory_available] = {bytes(less(limit, pods->memory->working_set)), bytes(limit)};
+  out.observations[Signal::allocatable_memory_available] = {bytes(less(limit, pods->memory->working_set)),
+                                                            bytes(limit)};
   out.pods_inactive = less(pods->memory->usage, pods->memory->working_set);
 }
 
@@ -54,7 +55,8 @@ void add_filesystem(const fs::path& path, Signal space, Signal inodes, NodeSigna
 }
 
 bool same_filesystem(const fs::path& a, const fs::path& b) {
-  struct stat x {}, y {};
+  struct stat x {
+  }, y{};
   return ::stat(a.c_str(), &x) == 0 && ::stat(b.c_str(), &y) == 0 && x.st_dev == y.st_dev;
 }
 

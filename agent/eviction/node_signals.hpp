@@ -18,10 +18,10 @@ struct SignalPaths {
 };
 
 struct NodeSignals {
-  Observations observations;         // what cannot be read is left out
-  bool one_disk = true;              // images are on the node's main filesystem
-  std::uint64_t inactive_file = 0;   // bytes of the root cgroup that count as available
-  std::uint64_t pods_inactive = 0;   // of the pods' cgroup
+  Observations observations;        // what cannot be read is left out
+  bool one_disk = true;             // images are on the node's main filesystem
+  std::uint64_t inactive_file = 0;  // bytes of the root cgroup that count as available
+  std::uint64_t pods_inactive = 0;  // of the pods' cgroup
 };
 
 [[nodiscard]] NodeSignals read_signals(const SignalPaths& paths);

@@ -77,8 +77,8 @@ Awaitable<void> PressureWatch::run(std::function<void()> pressed) {
       co_await armed_.wait();
       continue;
     }
-    const auto kind = mount_.version == 2 ? asio::posix::stream_descriptor::wait_error
-                                          : asio::posix::stream_descriptor::wait_read;
+    const auto kind =
+        mount_.version == 2 ? asio::posix::stream_descriptor::wait_error : asio::posix::stream_descriptor::wait_read;
     const auto [ec] = co_await fd_.async_wait(kind, asio::as_tuple(asio::use_awaitable));
     if (ec) {
       // Armed anew meanwhile, or cancelled, which the next wait throws.

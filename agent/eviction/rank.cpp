@@ -70,7 +70,9 @@ const kube::Container* find_container(const kube::Pod& pod, const std::string& n
   return nullptr;
 }
 
-Quantity container_disk(const ContainerUsage& usage) { return bytes(usage.rootfs.value_or(0) + usage.logs.value_or(0)); }
+Quantity container_disk(const ContainerUsage& usage) {
+  return bytes(usage.rootfs.value_or(0) + usage.logs.value_or(0));
+}
 
 // Every limit that the pod has, with what is used of it and what an eviction for it says.
 struct Limit {
@@ -85,19 +87,22 @@ std::vector<Limit> limits_of(const PodUsage& usage) {
     const auto used = usage.volumes.find(volume.name);
     if (!volume.empty_dir || !volume.empty_dir->size_limit || used == usage.volumes.end()) continue;
     const auto& limit = *volume.empty_dir->size_limit;
-    out.push_back({bytes(used->second.bytes), limit,
-                   "Usage of EmptyDir volume \"" + volume.name + "\" exceeds the limit \"" + limit.to_string() + "\". "});
+    out.push_back(
+        {bytes(used->second.bytes), limit,
+         "Usage of EmptyDir volume \"" + volume.name + "\" exceeds the limit \"" + limit.to_string() + "\". "});
   }
   if (const auto limit = spec::amount_of(spec::pod_limits(pod), kStorage); limit.sign() > 0) {
-    out.push_back({bytes(disk_bytes(usage, {})), limit,
-                   "Pod ephemeral local storage usage exceeds the total limit of containers " + limit.to_string() + ". "});
+    out.push_back(
+        {bytes(disk_bytes(usage, {})), limit,
+         "Pod ephemeral local storage usage exceeds the total limit of containers " + limit.to_string() + ". "});
   }
   for (const auto& [name, container] : usage.containers) {
     const auto* spec = find_container(pod, name);
     if (spec == nullptr || !spec->resources.limits.contains(kStorage)) continue;
     const auto& limit = spec->resources.limits.at(kStorage);
-    out.push_back({container_disk(container), limit,
-                   "Container " + name + " exceeded its local ephemeral storage limit \"" + limit.to_string() + "\". "});
+    out.push_back(
+        {container_disk(container), limit,
+         "Container " + name + " exceeded its local ephemeral storage limit \"" + limit.to_string() + "\". "});
   }
   std::erase_if(out, [](const Limit& l) { return l.limit.sign() <= 0; });
   return out;
@@ -150,8 +155,9 @@ void rank_pods(std::vector<PodUsage>& pods, Signal signal, bool one_disk) {
 
 std::string eviction_message(const Threshold& threshold, const Observation& seen, const PodUsage& usage) {
   const auto resource = std::string(resource_of(threshold.signal));
-  std::string out = "The node was low on resource: " + resource + ". Threshold quantity: " +
-                    threshold.value.of(seen.capacity).to_string() + ", available: " + seen.available.to_string() + ". ";
+  std::string out = "The node was low on resource: " + resource +
+                    ". Threshold quantity: " + threshold.value.of(seen.capacity).to_string() +
+                    ", available: " + seen.available.to_string() + ". ";
   if (resource != kMemory && resource != kStorage) return out;
   for (const auto& c : usage.pod->spec.containers) {
     const auto found = usage.containers.find(c.name);
@@ -197,8 +203,8 @@ std::optional<std::string> refused_under_pressure(const kube::Pod& pod, const st
     const auto& all = pod.spec.tolerations;
     const bool tolerated = std::any_of(all.begin(), all.end(), [](const kube::Toleration& t) {
       const bool effect = t.effect.empty() || t.effect == "NoSchedule";
-      return effect && ((t.key == kMemoryTaint && (t.op == "Exists" || t.value.empty())) ||
-                        (t.key.empty() && t.op == "Exists"));
+      return effect &&
+             ((t.key == kMemoryTaint && (t.op == "Exists" || t.value.empty())) || (t.key.empty() && t.op == "Exists"));
     });
     if (tolerated) return std::nullopt;
   }

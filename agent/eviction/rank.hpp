@@ -10,8 +10,9 @@
 
 namespace keelson::agent {
 
-// Sorts those to be evicted first to the front: who uses more than it requested (not for pids), the lowest priority, the
-// most above its request (of pids: the most). `one_disk`: images and writable layers are on the node's own filesystem.
+// Sorts those to be evicted first to the front: who uses more than it requested (not for pids), the lowest priority,
+// the most above its request (of pids: the most). `one_disk`: images and writable layers are on the node's own
+// filesystem.
 void rank_pods(std::vector<PodUsage>& pods, Signal signal, bool one_disk);
 
 // "The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi. Container a was using ..."

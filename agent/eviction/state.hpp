@@ -17,9 +17,9 @@ class EvictionState {
   EvictionState(std::vector<Threshold> thresholds, Nanoseconds transition)
       : thresholds_(std::move(thresholds)), transition_(transition) {}
 
-  // Takes what is seen at `now`. The thresholds that call for something to be reclaimed, in the order in which they are to
-  // be dealt with: memory before the others, hard before soft; a threshold that was met stays until its minimum reclaim
-  // is free as well, a soft one counts after its grace period.
+  // Takes what is seen at `now`. The thresholds that call for something to be reclaimed, in the order in which they are
+  // to be dealt with: memory before the others, hard before soft; a threshold that was met stays until its minimum
+  // reclaim is free as well, a soft one counts after its grace period.
   std::vector<Threshold> step(const Observations& observations, SystemTime now);
 
   // MemoryPressure, DiskPressure, PIDPressure: those that hold now. One holds on for the transition period.
@@ -32,7 +32,7 @@ class EvictionState {
   std::vector<Threshold> thresholds_;
   Nanoseconds transition_;
   std::vector<Threshold> met_;
-  std::vector<SystemTime> since_;  // as met_
+  std::vector<SystemTime> since_;                             // as met_
   std::map<std::string, SystemTime, std::less<>> last_seen_;  // by condition
 };
 

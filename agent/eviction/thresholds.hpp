@@ -45,9 +45,9 @@ struct ThresholdConfig {
   bool enforce_allocatable = true;                                 // enforceNodeAllocatable has "pods"
 };
 
-// Values of 0% and 100% switch a signal off. containerfs.* are taken and do nothing, for they follow from the other two.
-// Errors name the field and the signal: an unknown signal, a value of zero or below, a soft threshold without a grace
-// period.
+// Values of 0% and 100% switch a signal off. containerfs.* are taken and do nothing, for they follow from the other
+// two. Errors name the field and the signal: an unknown signal, a value of zero or below, a soft threshold without a
+// grace period.
 Result<std::vector<Threshold>> parse_thresholds(const ThresholdConfig& config);
 
 // What there is of a signal now.

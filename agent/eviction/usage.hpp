@@ -28,6 +28,7 @@ struct PodUsage {
   std::optional<std::uint64_t> processes;
   std::map<std::string, ContainerUsage> containers;  // running ones, by name
   std::map<std::string, VolumeUsage> volumes;        // emptyDirs, by name
+  bool critical = false;                             // never evicted
 
   // Sums; nothing where nothing is known.
   [[nodiscard]] std::optional<std::uint64_t> memory() const;

@@ -18,9 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kChunk = 64 * 1024;
 
-Result<std::vector<std::string>> names_beside(const fs::path& active) {
-  return list_dir(active.parent_path());
-}
+Result<std::vector<std::string>> names_beside(const fs::path& active) { return list_dir(active.parent_path()); }
 
 // Copies `in` into a gzip stream on a new file at `path`.
 Result<void> write_compressed(int in, const fs::path& path, const std::atomic<bool>& stop) {
@@ -75,6 +73,21 @@ Result<void> compress_file(const fs::path& path, const std::atomic<bool>& stop) 
   }
   if (::rename(partial.c_str(), whole.c_str()) != 0) return errno_error(errno, "rename " + partial.string());
   return remove_file(path);
+}
+
+Result<int> remove_dangling_links(const fs::path& links, const fs::path& logs) {
+  const auto names = list_dir(links);
+  if (!names) return names.error().code == Errc::not_found ? Result<int>(0) : Result<int>(names.error());
+  int removed = 0;
+  for (const auto& name : *names) {
+    std::error_code ec;
+    const auto target = fs::read_symlink(links / name, ec);
+    if (ec || !target.native().starts_with(logs.native() + "/")) continue;
+    if (fs::exists(target, ec) || ec) continue;
+    CHECK_OK(remove_file(links / name));
+    ++removed;
+  }
+  return removed;
 }
 
 Result<void> remove_log(const fs::path& active) {

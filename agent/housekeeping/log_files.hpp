@@ -24,10 +24,15 @@ Result<RotatedFiles> rotate_files(const std::filesystem::path& active, std::int6
 // Gives the log its name back, unless there is a new one by now: for a runtime that did not reopen it.
 Result<void> undo_rotation(const std::filesystem::path& active, const std::filesystem::path& rotated);
 
-// Writes PATH.gz (by way of PATH.tmp) and removes PATH. Gives up, leaving PATH, when `stop` becomes true or PATH is gone.
+// Writes PATH.gz (by way of PATH.tmp) and removes PATH. Gives up, leaving PATH, when `stop` becomes true or PATH is
+// gone.
 Result<void> compress_file(const std::filesystem::path& path, const std::atomic<bool>& stop);
 
 // Removes the log and every rotated file of it. Nothing there is success.
 Result<void> remove_log(const std::filesystem::path& active);
+
+// Removes the links in `links` that point below `logs` at what is not there any more: of containers that went while no
+// agent ran. How many.
+Result<int> remove_dangling_links(const std::filesystem::path& links, const std::filesystem::path& logs);
 
 }  // namespace keelson::agent

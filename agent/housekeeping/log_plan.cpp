@@ -13,8 +13,8 @@ constexpr std::size_t kStampSize = 15;  // "20261121-165522"
 constexpr Nanoseconds kShortestLook = Milliseconds(20);
 
 std::string stamp_of(SystemTime time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(
-      std::chrono::time_point_cast<std::chrono::system_clock::duration>(time));
+  const std::time_t seconds =
+      std::chrono::system_clock::to_time_t(std::chrono::time_point_cast<std::chrono::system_clock::duration>(time));
   std::tm parts{};
   ::gmtime_r(&seconds, &parts);
   char text[32];
@@ -81,7 +81,8 @@ Nanoseconds next_look(std::int64_t size, std::int64_t grown, Nanoseconds elapsed
   if (left <= 0) return kShortestLook;
   if (grown <= 0 || elapsed.count() <= 0) return policy.monitor;
   // A look comes at three quarters of the time that is left, so that a steady writer is met within a quarter of it.
-  const double until_full = static_cast<double>(left) / static_cast<double>(grown) * static_cast<double>(elapsed.count());
+  const double until_full =
+      static_cast<double>(left) / static_cast<double>(grown) * static_cast<double>(elapsed.count());
   const double wait = std::min(until_full * 0.75, static_cast<double>(policy.monitor.count()));
   return std::max(kShortestLook, Nanoseconds(static_cast<std::int64_t>(wait)));
 }

@@ -28,8 +28,8 @@ struct RotationPlan {
 };
 
 // `names`: what the folder holds. After the plan there are at most `max_files` files of this log. A rotated file is
-// compressed at a later rotation, once it is older than `settle`: of a log that rotates many times a second the files are
-// removed before compressing them could be worth it. Upstream compresses at the next rotation in any case. Times in
+// compressed at a later rotation, once it is older than `settle`: of a log that rotates many times a second the files
+// are removed before compressing them could be worth it. Upstream compresses at the next rotation in any case. Times in
 // names are UTC; a second rotation within one second gets "-01" at its end.
 [[nodiscard]] RotationPlan plan_rotation(const std::string& active, const std::vector<std::string>& names,
                                          std::int64_t max_files, SystemTime now, Nanoseconds settle);
@@ -39,6 +39,7 @@ struct RotationPlan {
 
 // When to look again at a log of `size` bytes which grew by `grown` during `elapsed`: well before it is full at that
 // rate, at the latest after policy.monitor.
-[[nodiscard]] Nanoseconds next_look(std::int64_t size, std::int64_t grown, Nanoseconds elapsed, const LogPolicy& policy);
+[[nodiscard]] Nanoseconds next_look(std::int64_t size, std::int64_t grown, Nanoseconds elapsed,
+                                    const LogPolicy& policy);
 
 }  // namespace keelson::agent

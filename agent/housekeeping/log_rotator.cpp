@@ -18,10 +18,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr auto kFirstLook = Milliseconds(100);       // after a quiet log is written to
-constexpr auto kGather = Milliseconds(200);          // between two refreshes of the list of containers
-constexpr auto kRetry = std::chrono::seconds(10);    // after a rotation that failed
-constexpr auto kSettle = std::chrono::seconds(10);   // a rotated file's age before it is compressed
+constexpr auto kFirstLook = Milliseconds(100);      // after a quiet log is written to
+constexpr auto kGather = Milliseconds(200);         // between two refreshes of the list of containers
+constexpr auto kRetry = std::chrono::seconds(10);   // after a rotation that failed
+constexpr auto kSettle = std::chrono::seconds(10);  // a rotated file's age before it is compressed
 constexpr Milliseconds kReopenTimeout = std::chrono::seconds(30);
 
 std::optional<std::int64_t> size_of(const fs::path& path) {

@@ -58,8 +58,8 @@ CgroupOwner owner_of_cgroup(std::string_view cgroup) {
     if (name.ends_with(".scope")) name.resize(name.size() - std::string_view(".scope").size());
     if (const auto dash = name.rfind('-'); dash != std::string::npos) name = name.substr(dash + 1);
     const bool is_id = name.size() == 64 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-    });
+                         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+                       });
     if (is_id) out.container_id = name;
   }
   return out;

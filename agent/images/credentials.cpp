@@ -151,9 +151,9 @@ PullSecrets read_pull_secrets(const kube::Pod& pod, const kube::ObjectSet& objec
 Result<Keyring> read_node_credentials(const std::filesystem::path& root_dir) {
   const char* home = std::getenv("HOME");
   Keyring out;
-  for (const auto& path : {root_dir / "config.json",
-                           std::filesystem::path(home == nullptr ? "/root" : home) / ".docker/config.json",
-                           std::filesystem::path("/.docker/config.json")}) {
+  for (const auto& path :
+       {root_dir / "config.json", std::filesystem::path(home == nullptr ? "/root" : home) / ".docker/config.json",
+        std::filesystem::path("/.docker/config.json")}) {
     const auto text = read_file(path, kMaxConfig);
     if (!text && text.error().code == Errc::not_found) continue;
     if (!text) return text.error();

@@ -23,8 +23,8 @@ class Keyring {
  public:
   // `location`: "registry.example:5000", "https://registry.example/v2/team", "*.example" (each label may hold a "*").
   void add(std::string_view location, RegistryAuth auth);
-  // A document of a kubernetes.io/dockerconfigjson Secret, or (`legacy`) a kubernetes.io/dockercfg one. Errors name what
-  // is wrong, and never the credentials.
+  // A document of a kubernetes.io/dockerconfigjson Secret, or (`legacy`) a kubernetes.io/dockercfg one. Errors name
+  // what is wrong, and never the credentials.
   Result<void> add_document(std::string_view json, bool legacy);
 
   // What may be tried for the repository of `image` (as the spec writes it), the most specific location first.

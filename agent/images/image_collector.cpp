@@ -59,8 +59,9 @@ Awaitable<Result<std::uint64_t>> ImageCollector::collect(bool all) {
   auto chosen = choose_images(policy_, candidates, bytes, history_.began(), clock_.now());
   auto freed = co_await remove(std::move(chosen));
   if (freed && !all && *freed < bytes) {
-    const auto text = "Failed to garbage collect required amount of images. Attempted to free " + std::to_string(bytes) +
-                      " bytes, but only found " + std::to_string(*freed) + " bytes eligible to free.";
+    const auto text = "Failed to garbage collect required amount of images. Attempted to free " +
+                      std::to_string(bytes) + " bytes, but only found " + std::to_string(*freed) +
+                      " bytes eligible to free.";
     seams_.on_event("Warning", "FreeDiskSpaceFailed", text);
     log_warn("too few images could be removed", {{"wanted_bytes", bytes}, {"freed_bytes", *freed}});
   }
@@ -70,7 +71,8 @@ Awaitable<Result<std::uint64_t>> ImageCollector::collect(bool all) {
 Awaitable<Result<ImageCollector::Space>> ImageCollector::space() {
   cri::v1::ImageFsInfoRequest request;
   CO_TRY(const auto info, co_await images_.image_fs_info(std::move(request)));
-  if (info.image_filesystems_size() == 0) co_return make_error(Errc::unavailable, "the runtime names no image filesystem");
+  if (info.image_filesystems_size() == 0)
+    co_return make_error(Errc::unavailable, "the runtime names no image filesystem");
   auto work = [path = info.image_filesystems(0).fs_id().mountpoint()]() -> Result<Space> {
     struct statvfs stat {};
     if (::statvfs(path.c_str(), &stat) != 0) return errno_error(errno, "statvfs " + path);

@@ -30,8 +30,7 @@ std::uint64_t bytes_to_free(const ImageGcPolicy& policy, std::uint64_t capacity,
   if (capacity == 0 || policy.high_percent >= 100) return 0;
   const auto percent = 100 - static_cast<std::int64_t>(static_cast<__int128>(available) * 100 / capacity);
   if (percent < policy.high_percent) return 0;
-  const auto wanted =
-      static_cast<std::uint64_t>(static_cast<__int128>(capacity) * (100 - policy.low_percent) / 100);
+  const auto wanted = static_cast<std::uint64_t>(static_cast<__int128>(capacity) * (100 - policy.low_percent) / 100);
   return wanted > available ? wanted - available : 0;
 }
 

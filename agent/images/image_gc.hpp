@@ -58,7 +58,8 @@ class ImageHistory {
 
 // The images to remove, in this order, until `bytes` are freed; those younger than minimum_age stay. What is unused for
 // longer than maximum_age goes in any case, once `began` is as long ago: before, its use is not known.
-[[nodiscard]] std::vector<UnusedImage> choose_images(const ImageGcPolicy& policy, const std::vector<UnusedImage>& unused,
-                                                     std::uint64_t bytes, SystemTime began, SystemTime now);
+[[nodiscard]] std::vector<UnusedImage> choose_images(const ImageGcPolicy& policy,
+                                                     const std::vector<UnusedImage>& unused, std::uint64_t bytes,
+                                                     SystemTime began, SystemTime now);
 
 }  // namespace keelson::agent

@@ -1,6 +1,6 @@
 // Images: whether one is present, pulling it when the policy asks for it, and the backoff between failed pulls. Pulls
-// of the same image by several pods with the same credentials are one pull. The number of pulls at a time is bounded for
-// each registry by itself, so a slow registry delays only the pods that need it. After upstream's
+// of the same image by several pods with the same credentials are one pull. The number of pulls at a time is bounded
+// for each registry by itself, so a slow registry delays only the pods that need it. After upstream's
 // pkg/kubelet/images/image_manager.go.
 #pragma once
 
@@ -43,9 +43,9 @@ struct ImageOutcome {
 
 struct ImageRequest {
   std::string pod_uid;
-  std::string image;   // as the spec writes it
-  std::string policy;  // Always, IfNotPresent, Never
-  std::string object;  // for the journal: "container web"
+  std::string image;                  // as the spec writes it
+  std::string policy;                 // Always, IfNotPresent, Never
+  std::string object;                 // for the journal: "container web"
   std::vector<RegistryAuth> auths{};  // to try in this order; none: anonymously
 };
 

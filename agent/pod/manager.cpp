@@ -1,6 +1,7 @@
 #include "agent/pod/manager.hpp"
 
 #include <algorithm>
+#include <boost/asio/multiple_exceptions.hpp>
 #include <boost/system/system_error.hpp>
 #include <set>
 
@@ -169,6 +170,8 @@ Awaitable<void> PodManager::run_worker(std::string uid) {
       done = true;
     } catch (const boost::system::system_error&) {
       throw;  // cancelled: the daemon stops
+    } catch (const asio::multiple_exceptions& e) {
+      std::rethrow_exception(e.first_exception());  // both sides of a "||" were cancelled
     } catch (const std::exception& e) {
       failure = e.what();
     }

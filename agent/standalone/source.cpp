@@ -192,6 +192,7 @@ void ManifestSource::tell_changed_objects(const ManifestSet& before, const Servi
     const auto& ns = pod->metadata.ns;
     if (any_differs(before.config_maps, set_.config_maps, ns, refs.config_maps) ||
         any_differs(before.secrets, set_.secrets, ns, refs.secrets) ||
+        any_differs(before.secrets, set_.secrets, ns, refs.image_pull_secrets) ||
         any_differs(before.claims, set_.claims, ns, refs.claims) || (volumes_changed && !refs.claims.empty())) {
       uids.push_back(uid);
     }

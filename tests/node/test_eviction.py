@@ -29,8 +29,9 @@ def wait_evicted(node, name: str, timeout: float = 40) -> str:
 def test_empty_dir_beyond_its_limit(node):
     write = "head -c {} /dev/zero > /data/file; sleep 600"
     volume = {"name": "data", "emptyDir": {"sizeLimit": "1Mi"}}
-    node.apply("big.yaml", pod("big", shell(write.format(3 << 20), volumeMounts=[mount("data", "/data")]), volumes=[volume]))
-    node.apply("small.yaml", pod("small", shell(write.format(1 << 19), volumeMounts=[mount("data", "/data")]), volumes=[volume]))
+    for name, size in (("big", 3 << 20), ("small", 1 << 19)):
+        writer = shell(write.format(size), volumeMounts=[mount("data", "/data")])
+        node.apply(f"{name}.yaml", pod(name, writer, volumes=[volume]))
     assert wait_evicted(node, "big") == 'Usage of EmptyDir volume "data" exceeds the limit "1Mi". '
     assert is_ready(node.pod("small"))
     state = container_status(node.pod("big"))["state"]
@@ -57,7 +58,11 @@ def test_pod_beyond_the_limits_of_its_containers(node):
         "fills.yaml",
         pod(
             "fills",
-            shell("head -c 3000000 /dev/zero > /data/file; sleep 600", resources=limits, volumeMounts=[mount("data", "/data")]),
+            shell(
+                "head -c 3000000 /dev/zero > /data/file; sleep 600",
+                resources=limits,
+                volumeMounts=[mount("data", "/data")],
+            ),
             volumes=[{"name": "data", "emptyDir": {}}],
         ),
     )
@@ -72,7 +77,8 @@ def test_node_without_enough_memory(node):
     node.apply("eater.yaml", pod("eater", testapp("--alloc", 60, "--sleep", 600), priority=10))
     node.apply("unimportant.yaml", pod("unimportant", shell("sleep 600")))
     node.apply("critical.yaml", pod("critical", shell("sleep 600"), priority=2000001000))
-    node.wait_for(lambda: all(item["status"].get("phase") == "Running" for item in node.pods().values()), what="all run")
+    for name in ("idle", "eater", "unimportant", "critical"):
+        node.wait_phase(name, "Running")
     node.reconfigure(kubelet_config(evictionHard={"memory.available": "99%"}))
     message = wait_evicted(node, "eater")
     assert re.fullmatch(
@@ -82,8 +88,11 @@ def test_node_without_enough_memory(node):
     ), message
     wait_evicted(node, "unimportant")
     wait_evicted(node, "idle")
-    ended = {name: container_status(found)["state"]["terminated"]["finishedAt"] for name, found in node.pods().items() if name != "critical"}
-    assert ended["unimportant"] <= ended["eater"] <= ended["idle"]
+
+    def ended(name: str) -> str:
+        return container_status(node.pod(name))["state"]["terminated"]["finishedAt"]
+
+    assert ended("unimportant") <= ended("eater") <= ended("idle")
     assert is_ready(node.pod("critical"))
     log = node.agent.log_text()
     assert "MemoryPressure" in log and "Attempting to reclaim memory" in log
@@ -91,7 +100,7 @@ def test_node_without_enough_memory(node):
 
 @pytest.fixture
 def cgroup_root():
-    """Pods below a cgroup of their own, so that what others run here does not count."""
+    """Pods below a cgroup of their own, so that what others run here does not count. Ask for it before the node."""
     name = "keelson-evict"
     yield name
     for folder in CGROUP.glob(f"*/{name}"):
@@ -103,9 +112,9 @@ def cgroup_root():
 
 @pytest.mark.skipif(not (CGROUP / "memory").is_dir(), reason="reads cgroup v1 files")
 @pytest.mark.agent(start=False)
-def test_pods_beyond_what_is_allocatable(node, cgroup_root):
-    """The pods' cgroup is bounded by capacity less reservations, and eviction keeps it some way below that: the pod that
-    eats goes, and the one that has asked for its memory stays."""
+def test_pods_beyond_what_is_allocatable(cgroup_root, node):
+    """The pods' cgroup is bounded by capacity less reservations, and eviction keeps it some way below that: the pod
+    that eats goes, and the one that has asked for its memory stays."""
     config = kubelet_config(
         cgroupRoot=f"/{cgroup_root}",
         systemReserved={"memory": str(MEMORY - (400 << 20))},
@@ -122,4 +131,3 @@ def test_pods_beyond_what_is_allocatable(node, cgroup_root):
     assert message.startswith("The node was low on resource: memory. Threshold quantity: 200Mi, available: 1")
     assert "Container app was using 18" in message and "request is 0" in message
     assert is_ready(node.pod("modest"))
-    node.drain()

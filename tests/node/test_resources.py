@@ -92,7 +92,8 @@ def test_memory_limit_kills_and_says_so(node):
 def test_pids_limit(node):
     """podPidsLimit bounds each pod, not each container."""
     fork = "i=0; while [ $i -lt 80 ]; do sleep 300 & i=$((i+1)); done; wait"
-    node.apply("p.yaml", pod("p", shell(f"({fork}) ; sleep 600"), shell("sleep 600", name="other")), pod("free", shell(fork)))
+    two = pod("p", shell(f"({fork}) ; sleep 600"), shell("sleep 600", name="other"))
+    node.apply("p.yaml", two, pod("free", shell(fork)))
     [found] = node.wait_ready("free")[:1]
     parent = f"kubepods/besteffort/pod{found['metadata']['uid']}"
     assert read("pids", parent, "pids.max") == 57

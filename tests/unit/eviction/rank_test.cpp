@@ -27,7 +27,7 @@ PodUsage make(const Make& m) {
   if (m.request > 0) c.resources.requests["memory"] = mib(m.request);
   if (m.disk_request > 0) c.resources.requests["ephemeral-storage"] = mib(m.disk_request);
   pod->spec.containers.push_back(c);
-  PodUsage out{pod, m.processes, {}, {}};
+  PodUsage out{pod, m.processes, {}, {}, false};
   out.containers["c"] = {.memory = static_cast<std::uint64_t>(m.memory << 20),
                          .rootfs = static_cast<std::uint64_t>(m.disk << 20),
                          .logs = 0,
@@ -71,7 +71,9 @@ TEST_CASE("of whom nothing is known, nothing good is assumed", "[eviction]") {
 }
 
 TEST_CASE("disk: as memory, by what lies on that disk", "[eviction]") {
-  CHECK(ranked({{.name = "asked", .disk = 50, .disk_request = 100}, {.name = "small", .disk = 5}, {.name = "big", .disk = 40}},
+  CHECK(ranked({{.name = "asked", .disk = 50, .disk_request = 100},
+                {.name = "small", .disk = 5},
+                {.name = "big", .disk = 40}},
                Signal::nodefs_available) == Names{"big", "small", "asked"});
   // Writable layers are not on the node's own disk where images have one of theirs.
   auto usage = std::vector<PodUsage>{make({.name = "layer", .disk = 500}), make({.name = "logs"})};
@@ -93,9 +95,10 @@ TEST_CASE("pids and inodes: priority, then number", "[eviction]") {
 TEST_CASE("the message carries the arithmetic", "[eviction]") {
   const Threshold hard{Signal::memory_available, {mib(100), {}}, {}, {}};
   const Observation seen{mib(90), mib(1000)};
-  CHECK(eviction_message(hard, seen, make({.name = "p", .memory = 200, .request = 100})) ==
-        "The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi. Container c was using 200Mi, "
-        "request is 100Mi, has larger consumption of memory. ");
+  CHECK(
+      eviction_message(hard, seen, make({.name = "p", .memory = 200, .request = 100})) ==
+      "The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi. Container c was using 200Mi, "
+      "request is 100Mi, has larger consumption of memory. ");
   CHECK(eviction_message(hard, seen, make({.name = "p", .memory = 50, .request = 100})) ==
         "The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi. ");
   CHECK(eviction_message(hard, seen, make({.name = "p", .memory = 50})).find("request is 0, has") != std::string::npos);
@@ -154,7 +157,8 @@ TEST_CASE("which pods a node under pressure takes", "[eviction]") {
         "The node had condition: [DiskPressure MemoryPressure]. ");
   auto tolerant = best_effort;
   auto pod = edit(tolerant);
-  pod->spec.tolerations.push_back({.key = "node.kubernetes.io/memory-pressure", .op = "Exists", .effect = "NoSchedule"});
+  pod->spec.tolerations.push_back(
+      {.key = "node.kubernetes.io/memory-pressure", .op = "Exists", .effect = "NoSchedule"});
   CHECK_FALSE(refused_under_pressure(*pod, {"MemoryPressure"}).has_value());
   CHECK(refused_under_pressure(*pod, {"PIDPressure"}).has_value());
   auto critical = best_effort;

@@ -71,14 +71,14 @@ TEST_CASE("the hard memory threshold holds for the pods' cgroup as well", "[evic
                                .minimum_reclaim = {{"memory.available", "50Mi"}}};
   const auto got = parse_thresholds(config);
   REQUIRE(got.has_value());
-  CHECK(names(*got) ==
-        Names{"memory.available", "pid.available", "allocatableMemory.available", "memory.available"});
+  CHECK(names(*got) == Names{"memory.available", "pid.available", "allocatableMemory.available", "memory.available"});
   CHECK((*got)[2].minimum_reclaim->amount == mib(50));
   CHECK((*got)[3].grace == Seconds(90));
 }
 
 TEST_CASE("a threshold is met when less is left, percentages being of the capacity", "[eviction]") {
-  const auto quantity = parse({.hard = {{"memory.available", "100Mi"}}, .minimum_reclaim = {{"memory.available", "10%"}}});
+  const auto quantity =
+      parse({.hard = {{"memory.available", "100Mi"}}, .minimum_reclaim = {{"memory.available", "10%"}}});
   CHECK(thresholds_met(quantity, memory(100), false).empty());
   CHECK(thresholds_met(quantity, memory(99), false).size() == 1);
   CHECK(thresholds_met(quantity, memory(199), true).size() == 1);
@@ -90,8 +90,9 @@ TEST_CASE("a threshold is met when less is left, percentages being of the capaci
 }
 
 TEST_CASE("a threshold stays until its minimum reclaim is free", "[eviction]") {
-  EvictionState state(parse({.hard = {{"memory.available", "100Mi"}}, .minimum_reclaim = {{"memory.available", "50Mi"}}}),
-                      std::chrono::minutes(5));
+  EvictionState state(
+      parse({.hard = {{"memory.available", "100Mi"}}, .minimum_reclaim = {{"memory.available", "50Mi"}}}),
+      std::chrono::minutes(5));
   CHECK(state.step(memory(120), kStart).empty());
   CHECK(state.step(memory(90), kStart).size() == 1);
   CHECK(state.step(memory(149), kStart).size() == 1);
@@ -112,11 +113,10 @@ TEST_CASE("a soft threshold counts after its grace period, and begins anew when 
 }
 
 TEST_CASE("the node's conditions follow at once and hold on for the transition period", "[eviction]") {
-  EvictionState state(
-      parse({.hard = {{"nodefs.available", "10%"}},
-             .soft = {{"memory.available", "100Mi"}},
-             .soft_grace_period = {{"memory.available", "1h"}}}),
-      std::chrono::minutes(5));
+  EvictionState state(parse({.hard = {{"nodefs.available", "10%"}},
+                             .soft = {{"memory.available", "100Mi"}},
+                             .soft_grace_period = {{"memory.available", "1h"}}}),
+                      std::chrono::minutes(5));
   CHECK(state.conditions(kStart).empty());
   state.step(memory(90), kStart);  // a soft threshold shows before its grace period ends
   CHECK(state.conditions(kStart) == std::set<std::string>{"MemoryPressure"});
@@ -137,10 +137,11 @@ TEST_CASE("without a transition period a condition lasts as long as its threshol
 }
 
 TEST_CASE("memory comes first, and hard before soft", "[eviction]") {
-  EvictionState state(parse({.hard = {{"imagefs.available", "10%"}, {"memory.available", "1%"}, {"pid.available", "10%"}},
-                             .soft = {{"memory.available", "2%"}},
-                             .soft_grace_period = {{"memory.available", "0s"}}}),
-                      Nanoseconds(0));
+  EvictionState state(
+      parse({.hard = {{"imagefs.available", "10%"}, {"memory.available", "1%"}, {"pid.available", "10%"}},
+             .soft = {{"memory.available", "2%"}},
+             .soft_grace_period = {{"memory.available", "0s"}}}),
+      Nanoseconds(0));
   Observations low;
   for (const auto signal : {Signal::imagefs_available, Signal::memory_available, Signal::pid_available}) {
     low[signal] = {Quantity::of(0), Quantity::of(100)};

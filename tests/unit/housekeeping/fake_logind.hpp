@@ -95,10 +95,10 @@ class FakeLogind {
   }
 
   static const sd_bus_vtable* manager_table() {
-    static const sd_bus_vtable table[] = {
-        SD_BUS_VTABLE_START(0), SD_BUS_METHOD("Inhibit", "ssss", "h", &inhibit, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_PROPERTY("InhibitDelayMaxUSec", "t", &delay, 0, 0), SD_BUS_SIGNAL("PrepareForShutdown", "b", 0),
-        SD_BUS_VTABLE_END};
+    static const sd_bus_vtable table[] = {SD_BUS_VTABLE_START(0),
+                                          SD_BUS_METHOD("Inhibit", "ssss", "h", &inhibit, SD_BUS_VTABLE_UNPRIVILEGED),
+                                          SD_BUS_PROPERTY("InhibitDelayMaxUSec", "t", &delay, 0, 0),
+                                          SD_BUS_SIGNAL("PrepareForShutdown", "b", 0), SD_BUS_VTABLE_END};
     return table;
   }
   static const sd_bus_vtable* systemd_table() {

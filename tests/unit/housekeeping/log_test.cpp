@@ -133,8 +133,26 @@ TEST_CASE("a compression that is stopped leaves the log", "[logs]") {
 
 TEST_CASE("a log goes with all that was rotated of it", "[logs]") {
   const TempFolder folder;
-  for (const char* name : {"1.log", "1.log.20261121-165400", "1.log.20261121-165300.gz", "10.log"}) folder.write(name, "");
+  for (const char* name : {"1.log", "1.log.20261121-165400", "1.log.20261121-165300.gz", "10.log"})
+    folder.write(name, "");
   REQUIRE(remove_log(folder.path / "1.log").has_value());
   CHECK(folder.names() == Names{"10.log"});
   CHECK(remove_log(folder.path / "nowhere" / "1.log").has_value());
+}
+
+TEST_CASE("only links to logs that are gone are dangling", "[logs]") {
+  const TempFolder folder;
+  const auto logs = folder.path / "pods", links = folder.path / "containers";
+  std::filesystem::create_directories(logs);
+  std::filesystem::create_directories(links);
+  REQUIRE(write_file_atomic(logs / "0.log", "", 0640, Durability::volatile_ok).has_value());
+  std::filesystem::create_symlink(logs / "0.log", links / "good");
+  std::filesystem::create_symlink(logs / "1.log", links / "dangling");
+  std::filesystem::create_symlink(folder.path / "elsewhere", links / "of-others");
+  REQUIRE(write_file_atomic(links / "file", "", 0640, Durability::volatile_ok).has_value());
+  const auto removed = remove_dangling_links(links, logs);
+  REQUIRE(removed.has_value());
+  CHECK(*removed == 1);
+  CHECK(*list_dir(links) == Names{"file", "good", "of-others"});
+  CHECK(*remove_dangling_links(folder.path / "nowhere", logs) == 0);
 }

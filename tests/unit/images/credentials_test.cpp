@@ -26,8 +26,8 @@ Keyring of(const std::vector<std::string>& locations) {
 
 using Users = std::vector<std::string>;
 
-std::shared_ptr<const kube::Secret> make_secret(const std::string& name, const std::string& type, const std::string& key,
-                                                const std::string& text) {
+std::shared_ptr<const kube::Secret> make_secret(const std::string& name, const std::string& type,
+                                                const std::string& key, const std::string& text) {
   auto out = std::make_shared<kube::Secret>();
   out->metadata.ns = "default";
   out->metadata.name = name;
