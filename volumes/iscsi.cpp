@@ -59,7 +59,8 @@ Result<void> remove_target(Mounter& mounter, const std::string& target) {
 
 struct Global {
   std::string path;
-  std::string lock;  // of its target
+  std::string lock;    // of its target
+  std::string device;  // that is mounted; empty: none
 };
 
 // The global folders that no pod's volume is bound from: nothing else mounts the device that is mounted there.
@@ -78,7 +79,8 @@ Result<std::vector<Global>> unused_globals(Mounter& mounter, const fs::path& bas
       const bool used = own != entries.end() && std::any_of(entries.begin(), entries.end(), [&](const MountEntry& e) {
                           return e.mount_point != path && e.source == own->source && e.fs_type == own->fs_type;
                         });
-      if (!used) found.push_back({path, name.substr(0, name.rfind("-lun-"))});
+      const std::string device = own == entries.end() ? std::string() : own->source;
+      if (!used) found.push_back({path, name.substr(0, name.rfind("-lun-")), device});
     }
   }
   return found;
@@ -103,6 +105,18 @@ Result<void> remove_global(const std::string& path, const fs::path& root) {
   for (fs::path at = fs::path(path).parent_path(); at != root && ::rmdir(at.c_str()) == 0; at = at.parent_path()) {
   }
   return {};
+}
+
+// What is unused once the pod's mount is gone: the device that it showed, and no other target is waited for. Where
+// there was none, all of them: a set up may have failed half-way.
+Result<std::vector<Global>> unmount_from_pod(const KindContext& context, const std::string& target) {
+  TRY(const auto entries, context.mounter.mounts());
+  const auto shown =
+      std::find_if(entries.begin(), entries.end(), [&](const MountEntry& e) { return e.mount_point == target; });
+  CHECK_OK(remove_target(context.mounter, target));
+  TRY(auto unused, unused_globals(context.mounter, context.paths.plugin(kIscsiPlugin)));
+  if (shown != entries.end()) std::erase_if(unused, [&](const Global& g) { return g.device != shown->source; });
+  return unused;
 }
 
 class IscsiKind final : public VolumeKind {
@@ -147,9 +161,8 @@ class IscsiKind final : public VolumeKind {
   }
 
   Awaitable<Result<void>> tear_down(VolumeOnDisk volume) override {
-    std::function<Result<std::vector<Global>>()> work = [context = context_, volume]() -> Result<std::vector<Global>> {
-      CHECK_OK(remove_target(context->mounter, volume.path));
-      return unused_globals(context->mounter, context->paths.plugin(kIscsiPlugin));
+    std::function<Result<std::vector<Global>>()> work = [context = context_, volume] {
+      return unmount_from_pod(*context, volume.path);
     };
     CO_TRY(const auto unused, co_await jobs_.run(Lane::unbounded, std::move(work)));
     for (const Global& global : unused) CO_CHECK_OK(co_await let_go(global));
