@@ -51,6 +51,7 @@ Result<void> prepare(NodePreparation& p) {
 std::string volume_hint(const std::string& message) {
   if (message.find("not found") != std::string::npos) return "create the object it names, or correct the name";
   if (message.find("non-existent") != std::string::npos) return "add the key to the object, or correct items[].key";
+  if (message.find("NodeAffinity") != std::string::npos) return "the volume is on another node: start the pod there";
   if (message.find("which this node has not") != std::string::npos) return "install it on this node";
   if (message.find("does not support") != std::string::npos) return "use a volume that this node supports";
   return "see the message; the agent tries again by itself";
@@ -119,7 +120,10 @@ Awaitable<bool> PodWorker::start_sandbox(std::uint32_t attempt) {
     const bool ready = co_await set_up_volumes();
     if (!ready) co_return false;
   }
-  permit_ = co_await ctx_.starts.acquire();
+  OpenStep turn(journal(), "pod", "wait for its turn");
+  auto permit = co_await ctx_.starts.acquire();
+  turn.done();
+  place_.keep(std::move(permit), ctx_.executor);
   if (attempt > 0) {
     journal().event(EntryKind::normal, "pod", "SandboxChanged",
                     "Pod sandbox changed, it will be killed and re-created.");
@@ -138,7 +142,7 @@ Awaitable<bool> PodWorker::start_sandbox(std::uint32_t attempt) {
     log_warn("sandbox not created", {{"pod", key()}, {"error", message}});
     fail("sandbox", {}, delay);
     look_at_all_ = true;
-    permit_.release();
+    place_.release();
     co_return false;
   }
   timer.finish();

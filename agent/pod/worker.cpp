@@ -135,7 +135,7 @@ Awaitable<void> PodWorker::run() {
   using boost::asio::experimental::awaitable_operators::operator||;
   // An end that is asked for cuts short whatever the pod waits for, and the next round sees to it.
   while (!stopping_) co_await (sync_until_stopped() || stop_requested_.wait() || end_requested_.wait());
-  permit_.release();
+  place_.release();
   co_await stop_and_remove();
 }
 
@@ -149,7 +149,7 @@ Awaitable<void> PodWorker::sync_until_stopped() {
       throw;
     }
     if (again) continue;
-    permit_.release();
+    place_.release();
     if (checkpoint_stale_) co_await save_checkpoint();
     co_await wake_.wait_until(wake_deadline());
   }
@@ -209,6 +209,7 @@ Awaitable<Result<void>> PodWorker::look() {
   if (look_at_all_ || !look_at_.empty()) {
     look_at_all_ = false;
     look_at_.clear();
+    const OpenStep step(journal(), "pod", "look");
     auto seen = co_await observe_pod(ctx_.runtime, ctx_.pool, uid(), observed_);
     if (!seen) co_return seen.error();
     observed_ = std::move(*seen);
@@ -303,7 +304,9 @@ void PodWorker::publish(const Plan& plan) {
     const auto& last = before != nullptr ? before->last_state.terminated : std::nullopt;
     journal().wait("container " + name, wait.reason, wait.message,
                    last ? "it exited with code " + std::to_string(last->exit_code) + " (" + last->reason +
-                              "): see `keelson logs`" + (last->message.empty() ? "" : "; it said: " + last->message)
+                              (last->reason == "OOMKilled" ? "): raise its memory limit or let it need less; "
+                                                           : "): ") +
+                              "see `keelson logs`" + (last->message.empty() ? "" : "; it said: " + last->message)
                         : "see `keelson logs`",
                    plan.wake_at);
   }

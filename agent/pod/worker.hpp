@@ -15,6 +15,7 @@
 #include "agent/pod/checkpoint.hpp"
 #include "agent/pod/context.hpp"
 #include "agent/pod/plan.hpp"
+#include "agent/pod/start_place.hpp"
 #include "base/notifier.hpp"
 
 namespace keelson::agent {
@@ -139,7 +140,7 @@ class PodWorker {
   BackoffTable retries_;  // of the sandbox and the volumes
   std::optional<SystemTime> plan_wake_;
   std::optional<Waiting> failure_;  // of the pod as a whole
-  Semaphore::Permit permit_;        // held while the pod starts
+  StartPlace place_;                // held while the pod starts
   Notifier wake_;
   Notifier stop_requested_;
   Notifier end_requested_;
