@@ -1,5 +1,5 @@
-// A pod's place among those that start at the same time. It is given up when the start takes long: a runtime call, plugin
-// or hook that hangs must not hold up the pods that wait for a place.
+// A pod's place among those that start at the same time. It is given up when the start takes long: a runtime call,
+// plugin or hook that hangs must not hold up the pods that wait for a place.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
