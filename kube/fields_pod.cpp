@@ -110,6 +110,7 @@ struct Fields<PodSpec> {
     v("activeDeadlineSeconds", o.active_deadline_seconds);
     v("dnsPolicy", o.dns_policy);
     v("nodeSelector", o.node_selector);
+    if constexpr (V::kReading) v("serviceAccount", o.service_account_name);  // its older name; the newer one wins
     v("serviceAccountName", o.service_account_name);
     v("automountServiceAccountToken", o.automount_service_account_token);
     v("nodeName", o.node_name);
@@ -141,7 +142,7 @@ struct Fields<PodSpec> {
     v("resources", o.resources);
     v("hostnameOverride", o.hostname_override);
     v.ignore("topologySpreadConstraints");
-    v.ignore("serviceAccount");
+    v.ignore("workloadRef");
   }
 };
 template <>

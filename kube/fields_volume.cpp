@@ -122,7 +122,7 @@ struct Fields<VolumeProjection> {
     v("configMap", o.config_map);
     v("serviceAccountToken", o.service_account_token);
     v("clusterTrustBundle", o.cluster_trust_bundle);
-    v.unsupported("podCertificate");
+    v.others(o.other_sources);
   }
 };
 template <>

@@ -3,6 +3,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/strings.hpp"
 #include "kube/defaults.hpp"
 #include "kube/validate.hpp"
 
@@ -39,6 +40,12 @@ std::string text_of(const json& value, const char* field) {
   if (!value.is_object()) return {};
   auto it = value.find(field);
   return it != value.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+// A field that nobody knows is a mistake of whoever wrote it. In a status it is none: nobody writes that, it was
+// copied.
+bool is_refused(std::string_view warning) {
+  return warning.ends_with(": unknown field") && !warning.starts_with("status.");
 }
 
 bool is_namespaced(const Object& object) { return !std::holds_alternative<PersistentVolume>(object); }
@@ -101,8 +108,18 @@ std::vector<FieldError> validate(const Object& object) {
 }
 
 Result<Object> load_object(const json& value, Warnings* warnings) {
-  TRY(Object object, with_context(decode_object(value, warnings), describe(value)));
+  Warnings passed_over;
+  TRY(Object object, with_context(decode_object(value, &passed_over), describe(value)));
   if (is_namespaced(object) && metadata_of(object).ns.empty()) metadata_of(object).ns = "default";
+  Warnings unknown;
+  for (std::string& line : passed_over) {
+    if (is_refused(line)) {
+      unknown.push_back(std::move(line));
+    } else if (warnings != nullptr) {
+      warnings->push_back(std::move(line));
+    }
+  }
+  if (!unknown.empty()) return make_error(Errc::invalid_argument, describe(object) + ": " + join(unknown, "; "));
   set_defaults(object);
   std::vector<FieldError> errors = validate(object);
   if (!errors.empty()) {

@@ -36,7 +36,9 @@ void set_defaults(Object& object);
 [[nodiscard]] std::vector<FieldError> validate(const Object& object);
 
 // What an API server would make of a manifest: decoded, put into namespace "default" where it names none, with
-// defaults, validated. Errors say which object and fields: "Pod default/web: spec.containers[0].name: Required value".
+// defaults, validated. A field that the API does not have is an error (strict, as kubectl asks for), one that is known
+// and not served here a warning. Errors say which object and fields: "Pod default/web: spec.containers[0].name:
+// Required value", "Pod default/web: spec.colour: unknown field".
 [[nodiscard]] Result<Object> load_object(const nlohmann::json& json, Warnings* warnings = nullptr);
 
 }  // namespace keelson::kube

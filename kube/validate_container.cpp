@@ -120,6 +120,50 @@ void check_probes(const Container& container, Role role, Scope& scope, const Fie
   }
 }
 
+void check_restart_rules(const Container& container, const FieldPath& at, FieldErrors& errors) {
+  constexpr std::size_t kMaxRules = 20;
+  constexpr std::size_t kMaxValues = 255;
+  const auto& rules = container.restart_policy_rules;
+  FieldPath list = at / "restartPolicyRules";
+  if (!rules.empty() && container.restart_policy.empty()) {
+    errors.required(at / "restartPolicy", "must specify restartPolicy when restart rules are used");
+  }
+  if (rules.size() > kMaxRules)
+    errors.invalid(list, static_cast<std::int64_t>(rules.size()), "may hold up to 20 rules");
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    errors.one_of(list[i] / "action", rules[i].action, {"Restart", "RestartAllContainers"}, true);
+    if (!rules[i].exit_codes) {
+      errors.required(list[i] / "exitCodes");
+      continue;
+    }
+    errors.one_of(list[i] / "exitCodes" / "operator", rules[i].exit_codes->op, {"In", "NotIn"}, true);
+    if (rules[i].exit_codes->values.size() > kMaxValues) {
+      errors.invalid(list[i] / "exitCodes" / "values", static_cast<std::int64_t>(rules[i].exit_codes->values.size()),
+                     "may hold up to 255 exit codes");
+    }
+  }
+}
+
+void check_resize_policy(const Container& container, const FieldPath& at, FieldErrors& errors) {
+  NameSet names;
+  for (std::size_t i = 0; i < container.resize_policy.size(); ++i) {
+    const ContainerResizePolicy& policy = container.resize_policy[i];
+    FieldPath here = (at / "resizePolicy")[i];
+    errors.one_of(here / "resourceName", policy.resource_name, {"cpu", "memory"}, true);
+    errors.one_of(here / "restartPolicy", policy.restart_policy, {"NotRequired", "RestartContainer"}, true);
+    if (!names.insert(policy.resource_name).second) errors.duplicate(here / "resourceName", policy.resource_name);
+  }
+}
+
+// What is only for pods with a user namespace, or never for them.
+void check_user_namespace(const Container& container, bool host_users, const FieldPath& at, FieldErrors& errors) {
+  if (!host_users) {
+    if (!container.volume_devices.empty()) errors.forbidden(at / "volumeDevices", "when `hostUsers` is false");
+  } else if (container.security_context && container.security_context->proc_mount == "Unmasked") {
+    errors.invalid(at / "securityContext" / "procMount", "Unmasked", "`hostUsers` must be false to use `Unmasked`");
+  }
+}
+
 void check_container(const Container& container, Role role, Scope& scope, const FieldPath& at) {
   FieldErrors& errors = scope.errors;
   check_required(container.name, check_dns_label, at / "name", errors);
@@ -144,6 +188,9 @@ void check_container(const Container& container, Role role, Scope& scope, const 
   check_mounts(container, scope, at);
   check_probes(container, role, scope, at);
   check_resources(container.resources, at / "resources", errors);
+  check_restart_rules(container, at, errors);
+  check_resize_policy(container, at, errors);
+  check_user_namespace(container, scope.spec.host_users.value_or(true), at, errors);
   if (container.security_context) check_security(*container.security_context, at / "securityContext", errors);
 }
 

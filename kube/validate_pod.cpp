@@ -94,6 +94,16 @@ void check_scheduling(const PodSpec& spec, const FieldPath& at, FieldErrors& err
   }
 }
 
+// What an API server would not take with a new pod, or would not let a node have yet.
+void check_made_elsewhere(const PodSpec& spec, const FieldPath& at, FieldErrors& errors) {
+  if (!spec.ephemeral_containers.empty()) {
+    errors.forbidden(at / "ephemeralContainers", "cannot be set on create: they are added to running pods by the API");
+  }
+  if (!spec.scheduling_gates.empty()) {
+    errors.forbidden(at / "schedulingGates", "nothing here would open gate " + spec.scheduling_gates.front().name);
+  }
+}
+
 }  // namespace
 
 void check_pod_spec(const PodSpec& spec, const FieldPath& at, FieldErrors& errors) {
@@ -103,6 +113,7 @@ void check_pod_spec(const PodSpec& spec, const FieldPath& at, FieldErrors& error
   check_at_least(spec.termination_grace_period_seconds, 0, at / "terminationGracePeriodSeconds", errors);
   check_at_least(spec.active_deadline_seconds, 1, at / "activeDeadlineSeconds", errors);
   check_dns(spec, at, errors);
+  check_made_elsewhere(spec, at, errors);
   check_host_namespaces(spec, at, errors);
   check_identity(spec, at, errors);
   check_scheduling(spec, at, errors);

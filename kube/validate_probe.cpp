@@ -1,4 +1,8 @@
 // Probes and lifecycle hooks.
+#include <algorithm>
+#include <array>
+#include <charconv>
+
 #include "kube/validate_parts.hpp"
 
 namespace keelson::kube {
@@ -65,6 +69,25 @@ void check_hook(const LifecycleHandler& hook, std::int64_t grace_seconds, const 
   check_count(count, at, errors);
 }
 
+// The names that the API has; numbered ones are SIGRTMINPLUS1..15 and SIGRTMAXMINUS14..1.
+bool is_signal_name(std::string_view name) {
+  constexpr std::array<std::string_view, 35> kNames = {
+      "SIGABRT", "SIGALRM",   "SIGBUS",  "SIGCHLD",   "SIGCLD",   "SIGCONT", "SIGFPE",  "SIGHUP",  "SIGILL",
+      "SIGINT",  "SIGIO",     "SIGIOT",  "SIGKILL",   "SIGPIPE",  "SIGPOLL", "SIGPROF", "SIGPWR",  "SIGQUIT",
+      "SIGSEGV", "SIGSTKFLT", "SIGSTOP", "SIGSYS",    "SIGTERM",  "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU",
+      "SIGURG",  "SIGUSR1",   "SIGUSR2", "SIGVTALRM", "SIGWINCH", "SIGXCPU", "SIGXFSZ", "SIGRTMIN"};
+  if (name == "SIGRTMAX" || std::find(kNames.begin(), kNames.end(), name) != kNames.end()) return true;
+  const auto numbered = [&](std::string_view prefix, int max) {
+    if (name.substr(0, prefix.size()) != prefix) return false;
+    const std::string_view digits = name.substr(prefix.size());
+    int number = 0;
+    const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    return ec == std::errc() && end == digits.data() + digits.size() && digits[0] != '0' && number >= 1 &&
+           number <= max;
+  };
+  return numbered("SIGRTMINPLUS", 15) || numbered("SIGRTMAXMINUS", 14);
+}
+
 }  // namespace
 
 void check_probe(const Probe& probe, ProbeKind kind, const FieldPath& at, FieldErrors& errors) {
@@ -94,7 +117,7 @@ void check_probe(const Probe& probe, ProbeKind kind, const FieldPath& at, FieldE
 void check_lifecycle(const Lifecycle& lifecycle, std::int64_t grace_seconds, const FieldPath& at, FieldErrors& errors) {
   if (lifecycle.post_start) check_hook(*lifecycle.post_start, grace_seconds, at / "postStart", errors);
   if (lifecycle.pre_stop) check_hook(*lifecycle.pre_stop, grace_seconds, at / "preStop", errors);
-  if (!lifecycle.stop_signal.empty() && lifecycle.stop_signal.substr(0, 3) != "SIG") {
+  if (!lifecycle.stop_signal.empty() && !is_signal_name(lifecycle.stop_signal)) {
     errors.invalid(at / "stopSignal", lifecycle.stop_signal, "must be the name of a signal, such as SIGTERM");
   }
 }

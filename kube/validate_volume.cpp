@@ -83,6 +83,11 @@ void check_projection(const VolumeProjection& source, const FieldPath& at, Field
       errors.required(at / "clusterTrustBundle", "exactly one of name and signerName is required");
     }
   }
+  for (const std::string& kind : source.other_sources) {
+    ++count;
+    errors.unsupported(at / kind, kind,
+                       {"secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle"});
+  }
   if (count == 0) errors.required(at, "must specify a source");
   if (count > 1) errors.forbidden(at, "may not specify more than 1 volume type");
 }

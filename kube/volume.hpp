@@ -96,6 +96,7 @@ struct VolumeProjection {
   std::optional<ObjectProjection> config_map;
   std::optional<ServiceAccountTokenProjection> service_account_token;
   std::optional<ClusterTrustBundleProjection> cluster_trust_bundle;
+  std::vector<std::string> other_sources;  // JSON names of sources that have no struct here, e.g. "podCertificate"
   bool operator==(const VolumeProjection&) const = default;
 };
 

@@ -67,8 +67,10 @@ class ProjectedKind final : public PayloadVolume {
       co_return token;
     } else if (source.cluster_trust_bundle) {
       co_return make_error(Errc::unimplemented, "clusterTrustBundle sources are not served by this node");
+    } else if (!source.other_sources.empty()) {
+      co_return make_error(Errc::unimplemented, source.other_sources.front() + " sources are not served by this node");
     } else {
-      co_return make_error(Errc::unimplemented, "a source of the projected volume is of a kind unknown to this node");
+      co_return make_error(Errc::invalid_argument, "a source of the projected volume says nothing");
     }
     co_return out;
   }

@@ -130,11 +130,10 @@ def test_unknown_kind_is_named(node):
     )
 
 
-def test_unknown_field_is_warned_about_and_ignored(node):
-    odd = pod("odd")
-    odd["spec"]["colour"] = "blue"
+def test_unknown_field_is_refused_by_its_path(node):
+    odd = edited(lambda found: found["spec"]["containers"][0].update(imagePolicy="Always"))
     node.apply("odd.yaml", odd)
-    node.wait_ready("odd")
+    told_everywhere(node, "odd.yaml", "victim", ["spec.containers[0].imagePolicy: unknown field"])
 
 
 def test_missing_config_map_key(node):

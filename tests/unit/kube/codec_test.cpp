@@ -177,6 +177,23 @@ TEST_CASE("an unknown kind of volume is recorded by name") {
   CHECK(warnings == Warnings{"spec.volumes[0].size: unknown field"});
 }
 
+TEST_CASE("a source of a projected volume that is unknown is recorded by name") {
+  Warnings warnings;
+  json pod = with("/spec/volumes/0",
+                  {{"name", "v"}, {"projected", {{"sources", {{{"podCertificate", {{"keyType", "X"}}}}}}}}});
+  Pod decoded = decode<Pod>(pod, &warnings).value();
+  CHECK(decoded.spec.volumes[0].projected->sources[0].other_sources == std::vector<std::string>{"podCertificate"});
+  CHECK(warnings.empty());
+}
+
+TEST_CASE("the older name of the service account") {
+  json pod = with("/spec/serviceAccount", "older");
+  pod["spec"].erase("serviceAccountName");
+  CHECK(decode<Pod>(pod).value().spec.service_account_name == "older");
+  pod["spec"]["serviceAccountName"] = "newer";
+  CHECK(decode<Pod>(pod).value().spec.service_account_name == "newer");
+}
+
 TEST_CASE("null is absence") {
   Pod pod = decode<Pod>(with("/spec/securityContext", nullptr)).value();
   CHECK_FALSE(pod.spec.security_context.has_value());

@@ -73,6 +73,22 @@ TEST_CASE("loading decodes, defaults and validates") {
   CHECK(wrong.error().message == "Pod ns/web: spec: expected object, got number 5");
 }
 
+TEST_CASE("loading is strict about fields that nobody knows, but not about a copied status") {
+  Warnings warnings;
+  auto typo = load_object(yaml("apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n"
+                               "spec: {containers: [{name: c, image: i, imagePolicy: x}], colour: blue}\n"),
+                          &warnings);
+  REQUIRE_FALSE(typo.has_value());
+  CHECK(typo.error().message ==
+        "Pod default/web: spec.containers[0].imagePolicy: unknown field; spec.colour: unknown field");
+  CHECK(warnings.empty());
+  auto copied = load_object(yaml("apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n"
+                                 "spec: {containers: [{name: c, image: i}]}\nstatus: {mood: good}\n"),
+                            &warnings);
+  CHECK(copied.has_value());
+  CHECK(warnings == Warnings{"status.mood: unknown field"});
+}
+
 TEST_CASE("cluster-wide objects get no namespace") {
   Object object = load_object(yaml("apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: p}\n"
                                    "spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], "

@@ -90,6 +90,10 @@ TEST_CASE("pods are validated") {
         "spec.securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive");
   CHECK(pod(rest + "securityContext: {sysctls: [{name: a.b}, {name: a.b}]}") ==
         "spec.securityContext.sysctls[1].name: Duplicate value: \"a.b\"");
+  CHECK(pod(rest + "ephemeralContainers: [{name: e, image: i}]") ==
+        "spec.ephemeralContainers: Forbidden: cannot be set on create: they are added to running pods by the API");
+  CHECK(pod(rest + "schedulingGates: [{name: a/b}]") ==
+        "spec.schedulingGates: Forbidden: nothing here would open gate a/b");
   CHECK(pod(rest + "overhead: {cpu: -1}") ==
         "spec.overhead[cpu]: Invalid value: \"-1\": must be greater than or equal to 0");
 }
@@ -98,6 +102,38 @@ TEST_CASE("containers are validated") {
   check_all(
       container,
       {
+          {"restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [42]}}]",
+           "spec.containers[0].restartPolicy: Required value: must specify restartPolicy when restart rules are used"},
+          {"restartPolicy: Never, restartPolicyRules: [{action: Restart, exitCodes: {operator: In, values: [42]}}]",
+           ""},
+          {"restartPolicy: Never, restartPolicyRules: [{action: Stop}]",
+           "spec.containers[0].restartPolicyRules[0].action: Unsupported value: \"Stop\": supported values: "
+           "\"Restart\", \"RestartAllContainers\"; spec.containers[0].restartPolicyRules[0].exitCodes: Required value"},
+          {"restartPolicy: Never, restartPolicyRules: [{action: Restart, exitCodes: {operator: Of}}]",
+           "spec.containers[0].restartPolicyRules[0].exitCodes.operator: Unsupported value: \"Of\": supported values: "
+           "\"In\", \"NotIn\""},
+          {"resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}, {resourceName: cpu, restartPolicy: "
+           "RestartContainer}]",
+           "spec.containers[0].resizePolicy[1].resourceName: Duplicate value: \"cpu\""},
+          {"resizePolicy: [{resourceName: disk, restartPolicy: NotRequired}]",
+           "spec.containers[0].resizePolicy[0].resourceName: Unsupported value: \"disk\": supported values: \"cpu\", "
+           "\"memory\""},
+          {"securityContext: {procMount: Unmasked}",
+           "spec.containers[0].securityContext.procMount: Invalid value: \"Unmasked\": `hostUsers` must be false to "
+           "use "
+           "`Unmasked`"},
+          {"lifecycle: {stopSignal: SIGUSR1}", ""},
+          {"lifecycle: {stopSignal: SIGRTMINPLUS15}", ""},
+          {"lifecycle: {stopSignal: SIGRTMAX}", ""},
+          {"lifecycle: {stopSignal: SIGRTMAXMINUS15}",
+           "spec.containers[0].lifecycle.stopSignal: Invalid value: \"SIGRTMAXMINUS15\": must be the name of a signal, "
+           "such as SIGTERM"},
+          {"lifecycle: {stopSignal: SIGRTMINPLUS}",
+           "spec.containers[0].lifecycle.stopSignal: Invalid value: \"SIGRTMINPLUS\": must be the name of a signal, "
+           "such as SIGTERM"},
+          {"lifecycle: {stopSignal: SIGNONE}",
+           "spec.containers[0].lifecycle.stopSignal: Invalid value: \"SIGNONE\": must be the name of a signal, such as "
+           "SIGTERM"},
           {"", ""},
           {"imagePullPolicy: Sometimes",
            "spec.containers[0].imagePullPolicy: Unsupported value: \"Sometimes\": "
@@ -381,10 +417,26 @@ TEST_CASE("configuration and storage are validated") {
 }
 
 TEST_CASE("a kind of volume that this node does not have is refused by its name, never ignored") {
-  for (const std::string kind :
-       {"awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "fc", "flexVolume", "flocker",
-        "gcePersistentDisk", "gitRepo", "glusterfs", "photonPersistentDisk", "portworxVolume", "quobyte", "rbd",
-        "scaleIO", "storageos", "vsphereVolume", "csi", "ofTheFuture"}) {
+  for (const std::string kind : {"awsElasticBlockStore",
+                                 "azureDisk",
+                                 "azureFile",
+                                 "cephfs",
+                                 "cinder",
+                                 "fc",
+                                 "flexVolume",
+                                 "flocker",
+                                 "gcePersistentDisk",
+                                 "gitRepo",
+                                 "glusterfs",
+                                 "photonPersistentDisk",
+                                 "portworxVolume",
+                                 "quobyte",
+                                 "rbd",
+                                 "scaleIO",
+                                 "storageos",
+                                 "vsphereVolume",
+                                 "csi",
+                                 "ofTheFuture"}) {
     const std::string text =
         pod("containers: [{name: c, image: i}], volumes: [{name: ok, emptyDir: {}}, {name: v, " + kind + ": {}}]");
     CHECK(text.starts_with("spec.volumes[1]." + kind + ": Unsupported value: \"" + kind + "\""));

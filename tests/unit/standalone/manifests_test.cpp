@@ -126,16 +126,28 @@ TEST_CASE("a bad object tells file, object, field and reason", "[manifests]") {
   CHECK_FALSE(problem.message.starts_with(problem.object));
 }
 
-TEST_CASE("fields that nothing reads are warnings", "[manifests]") {
+TEST_CASE("fields that no such object has are errors", "[manifests]") {
   const auto set = load_manifests({{"a.yaml",
                                     "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: "
-                                    "c, image: i, imagePolicy: x}]}\n"}});
+                                    "c, image: i, imagePolicy: x}], colour: blue}\nstatus: {mood: good}\n"}});
+  CHECK(set.pods.empty());
+  const auto& problem = only_problem(set);
+  CHECK(problem.file == "a.yaml");
+  CHECK(problem.object == "Pod default/web");
+  CHECK(problem.message == "spec.containers[0].imagePolicy: unknown field; spec.colour: unknown field");
+}
+
+TEST_CASE("fields that are known and have no effect here are warnings, and so is what a status says", "[manifests]") {
+  const auto set = load_manifests(
+      {{"a.yaml",
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\nspec: {successPolicy: {rules: []}, template: {spec: "
+        "{restartPolicy: Never, containers: [{name: c, image: i}]}}}\nstatus: {mood: good}\n"}});
   CHECK(set.problems.empty());
-  CHECK(set.pods.size() == 1);
-  REQUIRE(set.warnings.size() == 1);
-  CHECK(set.warnings[0].file == "a.yaml");
-  CHECK(set.warnings[0].object == "Pod default/web");
-  CHECK(set.warnings[0].message.find("spec.containers[0].imagePolicy") != std::string::npos);
+  CHECK(set.jobs.size() == 1);
+  REQUIRE(set.warnings.size() == 2);
+  CHECK(set.warnings[1].message == "status.mood: unknown field");
+  CHECK(set.warnings[0].object == "Job default/j");
+  CHECK(set.warnings[0].message.find("spec.successPolicy: not supported here") == 0);
 }
 
 TEST_CASE("a List stands for its items", "[manifests]") {

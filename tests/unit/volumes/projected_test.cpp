@@ -217,8 +217,10 @@ TEST_CASE("what cannot be projected is refused clearly, all of it at once", "[ro
         "MountVolume.SetUp failed for volume \"v\" : failed to fetch token: service account tokens come from an API "
         "server, and this node has none");
   w.add_source().cluster_trust_bundle.emplace().path = "ca";
+  w.add_source().other_sources = {"podCertificate"};
   w.add_source().config_map.emplace().name = "none";
-  CHECK_THAT(w.set_up(), Catch::Contains("none, clusterTrustBundle sources are not served by this node, configmap "
+  CHECK_THAT(w.set_up(), Catch::Contains("none, clusterTrustBundle sources are not served by this node, "
+                                         "podCertificate sources are not served by this node, configmap "
                                          "\"none\" not found]") &&
                              Catch::Contains("[failed to fetch token"));
 }
