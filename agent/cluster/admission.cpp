@@ -1,43 +1,16 @@
 #include "agent/cluster/admission.hpp"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <string_view>
 
 #include "agent/eviction/rank.hpp"
+#include "agent/spec/node_support.hpp"
 #include "agent/spec/resources.hpp"
 #include "kube/labels.hpp"
 
 namespace keelson::agent {
 namespace {
-
-// Namespaced and without harm to other pods (pkg/kubelet/sysctl/safe_sysctls.go).
-constexpr std::array<std::string_view, 12> kSafeSysctls = {"kernel.shm_rmid_forced",
-                                                           "net.ipv4.ip_local_port_range",
-                                                           "net.ipv4.tcp_syncookies",
-                                                           "net.ipv4.ping_group_range",
-                                                           "net.ipv4.ip_unprivileged_port_start",
-                                                           "net.ipv4.ip_local_reserved_ports",
-                                                           "net.ipv4.tcp_keepalive_time",
-                                                           "net.ipv4.tcp_fin_timeout",
-                                                           "net.ipv4.tcp_keepalive_intvl",
-                                                           "net.ipv4.tcp_keepalive_probes",
-                                                           "net.ipv4.tcp_rmem",
-                                                           "net.ipv4.tcp_wmem"};
-
-std::string dotted(std::string name) {
-  std::replace(name.begin(), name.end(), '/', '.');
-  return name;
-}
-
-bool is_allowed_sysctl(const std::string& name, const std::vector<std::string>& allowed) {
-  if (std::find(kSafeSysctls.begin(), kSafeSysctls.end(), name) != kSafeSysctls.end()) return true;
-  return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& pattern) {
-    return pattern.ends_with('*') ? name.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1))
-                                  : name == pattern;
-  });
-}
 
 std::optional<Rejection> refuse_pressed(const AdmissionInput& in) {
   auto message = refused_under_pressure(in.pod, in.pressure);
@@ -45,13 +18,17 @@ std::optional<Rejection> refuse_pressed(const AdmissionInput& in) {
   return Rejection{"Evicted", std::move(*message)};
 }
 
+std::optional<Rejection> rejection_of(std::optional<spec::Refusal> refusal) {
+  if (!refusal) return std::nullopt;
+  return Rejection{std::move(refusal->reason), std::move(refusal->message)};
+}
+
 std::optional<Rejection> refuse_sysctls(const AdmissionInput& in) {
-  if (!in.pod.spec.security_context) return std::nullopt;
-  for (const auto& sysctl : in.pod.spec.security_context->sysctls) {
-    if (is_allowed_sysctl(dotted(sysctl.name), in.allowed_sysctls)) continue;
-    return Rejection{"SysctlForbidden", "forbidden sysctl: \"" + sysctl.name + "\" not allowlisted"};
-  }
-  return std::nullopt;
+  return rejection_of(spec::refuse_sysctls(in.pod, in.allowed_sysctls));
+}
+
+std::optional<Rejection> refuse_unsupported(const AdmissionInput& in) {
+  return in.facts == nullptr ? std::nullopt : rejection_of(spec::unsupported_here(in.pod, *in.facts));
 }
 
 std::optional<Rejection> refuse_os(const AdmissionInput& in) {
@@ -182,8 +159,8 @@ std::optional<Rejection> refuse_shutdown(const AdmissionInput& in) {
 }  // namespace
 
 std::optional<Rejection> admit(const AdmissionInput& in) {
-  for (const auto check :
-       {refuse_pressed, refuse_sysctls, refuse_os, refuse_resources, refuse_node, refuse_ports, refuse_taints, refuse_shutdown}) {
+  for (const auto check : {refuse_pressed, refuse_sysctls, refuse_os, refuse_unsupported, refuse_resources, refuse_node,
+                           refuse_ports, refuse_taints, refuse_shutdown}) {
     if (auto rejection = check(in)) return rejection;
   }
   return std::nullopt;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/spec/node_facts.hpp"
 #include "kube/node.hpp"
 #include "kube/pod.hpp"
 
@@ -24,8 +25,9 @@ struct AdmissionInput {
   const std::vector<const kube::Pod*>& others;      // pods that hold resources of the node: admitted and not ended
   const std::vector<std::string>& allowed_sysctls;  // --allowed-unsafe-sysctls: names, or prefixes ending in '*'
   bool is_static = false;
-  std::vector<std::string> pressure{};  // MemoryPressure, DiskPressure, PIDPressure: those that the node has
-  bool shutting_down = false;           // the machine is
+  std::vector<std::string> pressure{};     // MemoryPressure, DiskPressure, PIDPressure: those that the node has
+  bool shutting_down = false;              // the machine is
+  const spec::NodeFacts* facts = nullptr;  // what kernel and runtime have; null: not asked
 };
 
 // Why the pod is refused; nothing where it is admitted. The first reason wins, in upstream's order.

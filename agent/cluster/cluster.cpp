@@ -6,6 +6,7 @@
 #include "agent/daemon/facts.hpp"
 #include "agent/daemon/own_metrics.hpp"
 #include "agent/events/pod_events.hpp"
+#include "agent/spec/node_support.hpp"
 #include "base/log.hpp"
 
 namespace keelson::agent {
@@ -113,11 +114,13 @@ Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
       source_(needs.clock, needs.pods, statuses_, needs.journal, [this] { return node_.node(); },
               {.allowed_sysctls = needs.options.cluster.allowed_sysctls,
                .pressure = [this] { return needs_.protection.pressure(); },
-               .shutting_down = [this] { return needs_.protection.shutting_down(); }}),
+               .shutting_down = [this] { return needs_.protection.shutting_down(); },
+               .facts = &needs.facts}),
       static_pods_(needs.options.manifests.empty()
                        ? nullptr
                        : std::make_unique<StaticPods>(needs.executor, needs.pool, needs.clock, *api_, needs.pods,
-                                                      statuses_, needs.facts.name, needs.options.manifests)),
+                                                      statuses_, needs.facts.name, needs.options.manifests,
+                                                      [this](const kube::Pod& pod) { return refused_here(pod); })),
       feed_(needs.executor, *api_, proxy_api_ ? *proxy_api_ : *api_, needs.options.proxy_enabled,
             {.on_services =
                  [this](const ServiceFeed::ServiceList& list) {
@@ -215,6 +218,13 @@ Awaitable<void> Cluster::run_pods() {
 Awaitable<void> Cluster::go_on_alone_if_silent() {
   co_await sleep_for(kSilence);
   if (!source_.is_synced()) source_.go_on_alone();
+}
+
+// What a scheduler and an API server would have kept from this node.
+std::string Cluster::refused_here(const kube::Pod& static_pod) const {
+  auto refusal = spec::refuse_sysctls(static_pod, needs_.options.cluster.allowed_sysctls);
+  if (!refusal) refusal = spec::unsupported_here(static_pod, needs_.facts);
+  return refusal ? refusal->reason + ": " + refusal->message : std::string();
 }
 
 void Cluster::on_node(std::shared_ptr<const kube::Node> node) {

@@ -75,6 +75,7 @@ class Cluster {
   void make_certificate_managers();
   [[nodiscard]] std::shared_ptr<const kube::Pod> find_pod(const std::string& key) const;
   void on_node(std::shared_ptr<const kube::Node> node);
+  [[nodiscard]] std::string refused_here(const kube::Pod& static_pod) const;
   void on_pod(std::shared_ptr<const kube::Pod> pod);
   void on_pod_deleted(const kube::ObjectKey& key);
   void on_pods_synced();

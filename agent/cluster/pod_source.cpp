@@ -122,7 +122,8 @@ void ApiPodSource::take(const std::shared_ptr<const kube::Pod>& pod) {
                                     .others = holders(uid),
                                     .allowed_sysctls = options_.allowed_sysctls,
                                     .pressure = {pressure.begin(), pressure.end()},
-                                    .shutting_down = options_.shutting_down()})) {
+                                    .shutting_down = options_.shutting_down(),
+                                    .facts = options_.facts})) {
       reject(*pod, refused->reason, refused->message);
       return;
     }

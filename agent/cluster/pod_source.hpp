@@ -24,6 +24,7 @@ struct PodSourceOptions {
   std::vector<std::string> allowed_sysctls;
   std::function<std::set<std::string>()> pressure;  // the node's conditions that keep pods away
   std::function<bool()> shutting_down;
+  const spec::NodeFacts* facts = nullptr;  // as AdmissionInput's
 };
 
 class ApiPodSource {

@@ -58,12 +58,14 @@ kube::Pod mirror_pod(const kube::Pod& static_pod, const kube::Node& node) {
 }
 
 StaticPods::StaticPods(Executor executor, BlockingPool& pool, const Clock& clock, kube::Api& api, PodManager& pods,
-                       StatusWriter& statuses, std::string node_name, std::filesystem::path folder)
+                       StatusWriter& statuses, std::string node_name, std::filesystem::path folder,
+                       std::function<std::string(const kube::Pod&)> refuse)
     : clock_(clock),
       api_(api),
       manager_(pods),
       statuses_(statuses),
       node_name_(std::move(node_name)),
+      refuse_(std::move(refuse)),
       folder_(executor, pool, std::move(folder)),
       wake_(executor) {}
 
@@ -75,7 +77,9 @@ Awaitable<void> StaticPods::load() {
   problems_.insert(problems_.end(), set.problems.begin(), set.problems.end());
   PodMap now;
   for (const auto& [key, manifest] : set.pods) {
-    if (auto refused = refused_reference(*manifest); !refused.empty()) {
+    auto refused = refused_reference(*manifest);
+    if (refused.empty() && refuse_) refused = refuse_(*manifest);
+    if (!refused.empty()) {
       const auto file = set.files.find("Pod " + key);
       problems_.push_back({file == set.files.end() ? "" : file->second, "Pod " + key, std::move(refused)});
       continue;

@@ -34,8 +34,10 @@ inline constexpr const char* kHashAnnotation = "kubernetes.io/config.hash";
 
 class StaticPods {
  public:
+  // `refuse` says why this node cannot have a pod, "SysctlForbidden: ...", or nothing.
   StaticPods(Executor executor, BlockingPool& pool, const Clock& clock, kube::Api& api, PodManager& pods,
-             StatusWriter& statuses, std::string node_name, std::filesystem::path folder);
+             StatusWriter& statuses, std::string node_name, std::filesystem::path folder,
+             std::function<std::string(const kube::Pod&)> refuse = {});
 
   // Reads the folder once and hands its pods over.
   Awaitable<void> load();
@@ -65,6 +67,7 @@ class StaticPods {
   PodManager& manager_;
   StatusWriter& statuses_;
   std::string node_name_;
+  std::function<std::string(const kube::Pod&)> refuse_;
   Folder folder_;
   PodMap wanted_, mirrors_;
   std::vector<SourceProblem> problems_;

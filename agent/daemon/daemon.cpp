@@ -6,6 +6,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "agent/daemon/parts.hpp"
+#include "agent/daemon/subids.hpp"
 #include "agent/spec/cgroups.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
@@ -111,6 +112,9 @@ Awaitable<Result<void>> Daemon::connect_runtime() {
   p.context.runtime_name = p.runtime.name;
   p.context.recursive_read_only = p.runtime.recursive_read_only;
   p.context.image_volumes = p.runtime.image_volumes;
+  p.facts.supplemental_groups_policy = p.runtime.supplemental_groups_policy;
+  p.facts.stop_signals = p.runtime.stop_signals;
+  p.facts.user_namespace_handlers = p.runtime.user_namespace_handlers;
   log_info("runtime connected",
            {{"runtime", p.runtime.name},
             {"version", p.runtime.version},
@@ -137,6 +141,8 @@ Awaitable<Result<void>> Daemon::start() {
   CO_TRY(auto client, cri::Client::create(loop_.get_executor(), options_.runtime_endpoint));
   parts_ = std::make_unique<Parts>(loop_.get_executor(), options_, std::move(facts), std::move(client));
   auto& p = *parts_;
+  CO_TRY(const auto ids, co_await user_namespace_range());
+  p.user_namespaces.set_range(ids);
   CO_CHECK_OK(with_context(p.server.start(), "control socket"));
   CO_CHECK_OK(with_context(co_await p.network.start(), "pod network"));
   CO_CHECK_OK(co_await connect_runtime());

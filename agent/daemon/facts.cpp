@@ -1,6 +1,7 @@
 #include "agent/daemon/facts.hpp"
 
 #include "agent/daemon/node_address.hpp"
+#include "agent/spec/node_support.hpp"
 #include "base/strings.hpp"
 
 namespace keelson::agent {
@@ -62,6 +63,7 @@ Result<spec::NodeFacts> make_node_facts(const Options& o) {
   facts.cpu_cfs_quota = o.cpu_cfs_quota;
   facts.cpu_cfs_quota_period_us = o.cpu_cfs_quota_period_us;
   facts.seccomp_default = o.seccomp_default;
+  facts.apparmor = spec::has_apparmor();
   facts.cgroup_driver = o.cgroup_driver == "systemd" ? spec::CgroupDriver::systemd : spec::CgroupDriver::cgroupfs;
   CHECK_OK(set_allocatable(o, facts));
   return facts;

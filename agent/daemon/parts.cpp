@@ -53,6 +53,7 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
       client(std::move(cri_client)),
       journal(clock),
       cgroups(facts),
+      user_namespaces(facts.root_dir / "pods"),
       network(executor, pool, options),
       services(executor, pool, options, facts.name, facts.ips, clock),
       images(executor, *client, clock,
@@ -83,6 +84,7 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
               .objects = objects,
               .facts = facts,
               .cgroups = cgroups,
+              .user_namespaces = user_namespaces,
               .starts = starts,
               .journal = journal},
       pods(context),
@@ -137,7 +139,8 @@ Result<void> Daemon::Parts::connect() {
                                          .node_name = facts.name,
                                          .service_cidr = options.service_cidr,
                                          .node = node_of_folder(facts),
-                                         .allowed_sysctls = options.cluster.allowed_sysctls};
+                                         .allowed_sysctls = options.cluster.allowed_sysctls,
+                                         .facts = &facts};
     source = std::make_unique<ManifestSource>(
         executor, pool, clock, pods, source_options,
         [this](const Services::ServiceList& list) { services.set_services(list); },

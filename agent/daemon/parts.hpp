@@ -49,6 +49,7 @@ struct Daemon::Parts {
   proxy::SystemIptables iptables;
   Journal journal;
   spec::Cgroups cgroups;
+  spec::UserNamespaces user_namespaces;
   Network network;
   Services services;
   ImageManager images;

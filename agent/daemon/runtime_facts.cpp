@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "agent/spec/node_support.hpp"
 #include "volumes/mounts.hpp"
 
 namespace keelson::agent {
@@ -53,6 +54,11 @@ Awaitable<Result<RuntimeFacts>> read_runtime_facts(cri::RuntimeService& runtime)
   out.recursive_read_only = std::any_of(handlers.begin(), handlers.end(), [](const auto& h) {
     return h.name().empty() && h.features().recursive_read_only_mounts();
   });
+  for (const auto& h : handlers) {
+    if (h.features().user_namespaces()) out.user_namespace_handlers.insert(h.name());
+  }
+  out.supplemental_groups_policy = status.features().supplemental_groups_policy();
+  out.stop_signals = spec::has_stop_signals(out.name, out.version);
   out.image_volumes = volumes::has_image_volumes(out.name, out.version);
   co_return out;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "agent/spec/node_facts.hpp"
@@ -15,10 +16,13 @@ struct RuntimeFacts {
   std::string version;                              // "1.6.20~ds1"
   std::optional<spec::CgroupDriver> cgroup_driver;  // none: the runtime does not tell
   cni::RuntimeCni cni = cni::RuntimeCni::unknown;
-  std::string sandbox_image;                        // empty: the runtime does not tell (its images say "pinned" then)
-  std::string cni_conf_dir;  // where the runtime looks for its networks; empty: it does not tell
+  std::string sandbox_image;  // empty: the runtime does not tell (its images say "pinned" then)
+  std::string cni_conf_dir;   // where the runtime looks for its networks; empty: it does not tell
   bool recursive_read_only = false;
   bool image_volumes = false;
+  bool supplemental_groups_policy = false;
+  bool stop_signals = false;
+  std::set<std::string> user_namespace_handlers;  // those that have user namespaces; "": the default
 };
 
 // Asks a connected runtime. Errors: what the runtime says.

@@ -10,6 +10,7 @@
 #include "agent/journal/journal.hpp"
 #include "agent/spec/cgroups.hpp"
 #include "agent/spec/node_facts.hpp"
+#include "agent/spec/user_namespaces.hpp"
 #include "base/blocking_pool.hpp"
 #include "base/clock.hpp"
 #include "base/semaphore.hpp"
@@ -47,6 +48,7 @@ struct PodContext {
   ObjectSource& objects;
   spec::NodeFacts& facts;
   spec::Cgroups& cgroups;
+  spec::UserNamespaces& user_namespaces;
   Semaphore& starts;  // how many pods start at the same time
   Journal& journal;
   std::string runtime_name = "containerd";

@@ -3,6 +3,7 @@
 
 #include "agent/pod/hooks.hpp"
 #include "agent/pod/observer.hpp"
+#include "agent/pod/volume_fields.hpp"
 #include "agent/pod/worker.hpp"
 #include "agent/spec/container_config.hpp"
 #include "agent/spec/dns.hpp"
@@ -38,13 +39,6 @@ spec::Mount to_spec_mount(const volumes::ContainerMount& m) {
 std::vector<spec::Device> to_spec_devices(const std::vector<volumes::ContainerDevice>& devices) {
   std::vector<spec::Device> out;
   for (const auto& d : devices) out.push_back({d.host_path, d.container_path, d.permissions});
-  return out;
-}
-
-std::vector<std::int64_t> volume_groups(const volumes::MountedVolumes& volumes) {
-  std::vector<std::int64_t> out;
-  for (const auto& [name, v] : volumes)
-    out.insert(out.end(), v.supplemental_groups.begin(), v.supplemental_groups.end());
   return out;
 }
 
@@ -104,7 +98,8 @@ void PodWorker::container_failed(const std::string& name, const Error& error, st
   fail(name, {reason, error.message}, kConfigRetry);
 }
 
-// What the pod's imagePullSecrets hold for the image. A secret that is not there is no failure: the pull may work without.
+// What the pod's imagePullSecrets hold for the image. A secret that is not there is no failure: the pull may work
+// without.
 std::vector<RegistryAuth> PodWorker::pull_credentials(const std::string& image) {
   if (pod_->spec.image_pull_secrets.empty()) return {};
   const auto secrets = read_pull_secrets(*pod_, *objects_);
@@ -166,12 +161,20 @@ Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container
   StepTimer timer(journal(), "container " + container.name, "create", ctx_.clock);
   CO_CHECK_OK(co_await write_hosts_file());
   hosts_written_ = true;
+  VolumeFiles files_of;
+  if (has_env_files(container)) {
+    auto read = [volumes = mounted_, container] { return read_env_files(volumes, container); };
+    files_of = co_await run_job(std::move(read));
+  }
+  const auto read_volume_file = [&files_of](const std::string& volume, const std::string& path) {
+    return files_of.at({volume, path});
+  };
   CO_TRY(auto environment, spec::make_environment({.pod = *pod_,
                                                    .container = container,
                                                    .objects = *objects_,
                                                    .node = ctx_.facts,
                                                    .pod_ips = pod_ips(),
-                                                   .read_volume_file = {}}));
+                                                   .read_volume_file = read_volume_file}));
   for (const auto& what : environment.skipped) {
     journal().event(EntryKind::warning, "container " + container.name, "InvalidEnvironmentVariableNames",
                     "Keys that no environment variable can have were skipped: " + what);
@@ -190,7 +193,7 @@ Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container
   auto make = [facts = ctx_.facts, pod = pod_, container] { return make_files(facts, *pod, container); };
   CO_TRY(const auto files, co_await run_job(std::move(make)));
 
-  const spec::PodSecurityFacts security{volume_groups(mounted_), {}};
+  CO_TRY(const auto security, co_await security_facts());
   spec::ContainerInput input{.pod = *pod_,
                              .container = container,
                              .node = ctx_.facts,

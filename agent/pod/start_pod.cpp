@@ -7,6 +7,7 @@
 #include "agent/spec/dns.hpp"
 #include "agent/spec/hosts.hpp"
 #include "agent/spec/names.hpp"
+#include "agent/spec/node_support.hpp"
 #include "agent/spec/qos.hpp"
 #include "agent/spec/sandbox_config.hpp"
 #include "base/files.hpp"
@@ -95,21 +96,39 @@ Awaitable<bool> PodWorker::set_up_volumes() {
   co_return true;
 }
 
+// What volumes and the node add to the pod's identity. The ids of a user namespace are noted in the pod's folder, which
+// is there by now: a container gets those of its sandbox.
+Awaitable<Result<spec::PodSecurityFacts>> PodWorker::security_facts() {
+  spec::PodSecurityFacts out;
+  for (const auto& [name, volume] : mounted_) {
+    out.extra_groups.insert(out.extra_groups.end(), volume.supplemental_groups.begin(),
+                            volume.supplemental_groups.end());
+  }
+  if (pod_->spec.host_users.value_or(true)) co_return out;
+  auto work = [&users = ctx_.user_namespaces, uid = uid()] { return users.ensure(uid); };
+  auto base = co_await run_job(std::move(work));
+  if (!base) co_return base.error().context("create user namespace");
+  out.user_namespace_base = *base;
+  co_return out;
+}
+
 Awaitable<Result<SandboxObservation>> PodWorker::run_sandbox(std::uint32_t attempt) {
   const auto dns = spec::pod_dns(*pod_, ctx_.facts);
   for (const auto& w : dns.warnings) {
     if (ctx_.service_hosts && w.reason == "MissingClusterDNS") continue;  // names are in the hosts file
     journal().event(EntryKind::warning, "pod", w.reason, w.message);
   }
-  CO_TRY(auto config, spec::make_sandbox_config({*pod_, attempt, ctx_.facts, dns, {}}));
   cri::v1::RunPodSandboxRequest request;
-  *request.mutable_config() = std::move(config);
   if (pod_->spec.runtime_class_name && !pod_->spec.runtime_class_name->empty()) {
     const std::string name = *pod_->spec.runtime_class_name;
     CO_TRY(const auto handler, co_await ctx_.objects.runtime_handler(name));
     const auto it = ctx_.runtime_handlers.find(name);
     request.set_runtime_handler(handler ? *handler : it == ctx_.runtime_handlers.end() ? name : it->second);
   }
+  CO_CHECK_OK(spec::check_user_namespace(*pod_, request.runtime_handler(), ctx_.facts));
+  CO_TRY(auto security, co_await security_facts());
+  CO_TRY(auto config, spec::make_sandbox_config({*pod_, attempt, ctx_.facts, dns, security}));
+  *request.mutable_config() = std::move(config);
   CO_TRY(const auto reply, co_await ctx_.runtime.run_pod_sandbox(std::move(request)));
   ctx_.learn_id(reply.pod_sandbox_id(), uid());
   co_return co_await observe_sandbox(ctx_.runtime, reply.pod_sandbox_id());

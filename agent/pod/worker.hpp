@@ -16,6 +16,7 @@
 #include "agent/pod/context.hpp"
 #include "agent/pod/plan.hpp"
 #include "agent/pod/start_place.hpp"
+#include "agent/spec/security.hpp"
 #include "base/notifier.hpp"
 
 namespace keelson::agent {
@@ -95,6 +96,7 @@ class PodWorker {
   Awaitable<Result<void>> prepare_node();
   Awaitable<Result<void>> write_hosts_file();
   Awaitable<bool> set_up_volumes();
+  Awaitable<Result<spec::PodSecurityFacts>> security_facts();
   Awaitable<Result<SandboxObservation>> run_sandbox(std::uint32_t attempt);
   Awaitable<void> refresh_objects();
 
@@ -103,8 +105,8 @@ class PodWorker {
   [[nodiscard]] std::vector<RegistryAuth> pull_credentials(const std::string& image);
   Awaitable<Result<std::string>> create_container(const kube::Container& container, const StartContainer& start,
                                                   const ImageFacts& image);
-  Awaitable<Result<void>> run_post_start(std::string name, std::string id);
   Awaitable<std::optional<ImageWait>> pull_image_volumes(std::string container_name);  // image_volumes.cpp
+  Awaitable<Result<void>> run_post_start(std::string name, std::string id);
   Awaitable<Result<void>> run_container(const StartContainer& start, std::string id);
   void container_failed(const std::string& name, const Error& error, std::string_view default_reason);
 

@@ -79,6 +79,18 @@ void add_process(const ContainerInput& input, v1::ContainerConfig& out) {
   out.set_tty(container.tty);
 }
 
+// "SIGUSR1" is STOP_SIGUSR1 in the CRI.
+Result<void> set_stop_signal(const kube::Container& container, v1::ContainerConfig& out) {
+  if (!container.lifecycle || container.lifecycle->stop_signal.empty()) return {};
+  v1::Signal signal{};
+  if (!v1::Signal_Parse("STOP_" + container.lifecycle->stop_signal, &signal)) {
+    return make_error(Errc::invalid_argument, "unknown stop signal \"" + container.lifecycle->stop_signal + '"',
+                      "CreateContainerConfigError");
+  }
+  out.set_stop_signal(signal);
+  return {};
+}
+
 void add_names(const ContainerInput& input, v1::ContainerConfig& out) {
   const auto& container = input.container;
   out.mutable_metadata()->set_name(container.name);
@@ -107,6 +119,7 @@ Result<v1::ContainerConfig> make_container_config(const ContainerInput& input) {
   v1::ContainerConfig out;
   add_names(input, out);
   add_process(input, out);
+  CHECK_OK(set_stop_signal(input.container, out));
   add_mounts(input, out);
   for (const auto& device : input.devices) {
     auto& to = *out.add_devices();

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,10 @@ struct NodeFacts {
 
   // Security.
   bool seccomp_default = false;
+  bool apparmor = false;                            // the kernel enforces AppArmor
+  bool supplemental_groups_policy = false;          // the runtime obeys supplementalGroupsPolicy
+  bool stop_signals = false;                        // the runtime obeys lifecycle.stopSignal
+  std::set<std::string> user_namespace_handlers;    // the runtime's handlers that have user namespaces; "": its default
   std::vector<std::string> thermal_throttle_paths;  // per-CPU sysfs folders that are masked beside the fixed list
 
   [[nodiscard]] bool kills_single_process() const { return single_process_oom_kill.value_or(cgroup_version == 1); }

@@ -67,14 +67,6 @@ std::optional<kube::AppArmorProfile> annotated_apparmor(const kube::Pod& pod, co
   return std::nullopt;
 }
 
-std::optional<kube::AppArmorProfile> apparmor_profile(const kube::Pod& pod, const kube::Container& container) {
-  if (container.security_context && container.security_context->app_armor_profile) {
-    return container.security_context->app_armor_profile;
-  }
-  if (auto annotated = annotated_apparmor(pod, container)) return annotated;
-  return pod.spec.security_context ? pod.spec.security_context->app_armor_profile : std::nullopt;
-}
-
 // The string that was there before the message; runtimes that do not know the message read it.
 void set_apparmor_text(std::string text, v1::LinuxContainerSecurityContext& out) {
 #pragma GCC diagnostic push
@@ -184,6 +176,14 @@ kube::SecurityContext effective_security_context(const kube::Pod& pod, const kub
   out.allow_privilege_escalation = own.allow_privilege_escalation;
   out.proc_mount = own.proc_mount;
   return out;
+}
+
+std::optional<kube::AppArmorProfile> apparmor_profile(const kube::Pod& pod, const kube::Container& container) {
+  if (container.security_context && container.security_context->app_armor_profile) {
+    return container.security_context->app_armor_profile;
+  }
+  if (auto annotated = annotated_apparmor(pod, container)) return annotated;
+  return pod.spec.security_context ? pod.spec.security_context->app_armor_profile : std::nullopt;
 }
 
 bool has_privileged_container(const kube::Pod& pod) {

@@ -26,6 +26,10 @@ struct ImageUser {
 // The container's settings over the pod's.
 [[nodiscard]] kube::SecurityContext effective_security_context(const kube::Pod& pod, const kube::Container& container);
 
+// The container's AppArmor profile: its own, that of the older annotation, or the pod's.
+[[nodiscard]] std::optional<kube::AppArmorProfile> apparmor_profile(const kube::Pod& pod,
+                                                                    const kube::Container& container);
+
 // Any container, init or ephemeral ones included.
 [[nodiscard]] bool has_privileged_container(const kube::Pod& pod);
 

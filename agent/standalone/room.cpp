@@ -14,7 +14,8 @@ std::string described(const kube::Pod& pod) {
   if (meta.owner_references.empty()) return "Pod " + kube::object_key(meta);
   const auto& owner = meta.owner_references.front();
   const auto dash = owner.name.rfind('-');
-  if (owner.kind != "ReplicaSet" || dash == std::string::npos) return owner.kind + " " + kube::object_key(meta.ns, owner.name);
+  if (owner.kind != "ReplicaSet" || dash == std::string::npos)
+    return owner.kind + " " + kube::object_key(meta.ns, owner.name);
   return "Deployment " + kube::object_key(meta.ns, owner.name.substr(0, dash));
 }
 
@@ -51,11 +52,14 @@ Room find_room(const RoomInput& in) {
                                   .node = in.node,
                                   .others = others,
                                   .allowed_sysctls = in.allowed_sysctls,
-                                  .is_static = true});
+                                  .is_static = true,
+                                  .pressure = {},
+                                  .shutting_down = false,
+                                  .facts = in.facts});
     if (rejection) {
       out.problems.push_back({"", described(*pod),
-                              rejection->reason + ": " + rejection->message + "; pod " + kube::object_key(pod->metadata) +
-                                  " starts as soon as the node can take it"});
+                              rejection->reason + ": " + rejection->message + "; pod " +
+                                  kube::object_key(pod->metadata) + " starts as soon as the node can take it"});
       continue;
     }
     holders.push_back(pod.get());

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/spec/node_facts.hpp"
 #include "agent/standalone/manifests.hpp"
 #include "agent/standalone/workloads.hpp"
 #include "kube/node.hpp"
@@ -19,6 +20,7 @@ struct RoomInput {
   const std::set<std::string>& begun;        // UIDs that fitted before, although they may not exist yet
   const kube::Node& node;                    // name, labels, allocatable
   const std::vector<std::string>& allowed_sysctls;
+  const spec::NodeFacts* facts = nullptr;  // as AdmissionInput's
 };
 
 struct Room {

@@ -28,6 +28,7 @@ struct ManifestSourceOptions {
   std::string service_cidr;
   kube::Node node;  // name, labels and allocatable, for room.hpp
   std::vector<std::string> allowed_sysctls;
+  const spec::NodeFacts* facts = nullptr;  // what kernel and runtime have
 };
 
 class ManifestSource final : public ObjectSource {

@@ -30,7 +30,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-      BinaryName = "runc"
+      BinaryName = "{runc}"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
@@ -48,7 +48,7 @@ exec unshare --mount sh -c 'umount /sys/fs/cgroup/unified && exec crun "$@"' cru
 
 
 def available(version: str) -> bool:
-    return version == "1.6" or (paths.TOOLS / "containerd").exists()
+    return version == "1.6" or all((paths.TOOLS / name).exists() for name in ("containerd", "runc"))
 
 
 def can_lower_oom_score() -> bool:
@@ -74,7 +74,12 @@ class Containerd:
         (folder / "cni-bin").mkdir(parents=True, exist_ok=True)
         cni_conf.mkdir(parents=True, exist_ok=True)
         (folder / "containerd.toml").write_text(
-            CONFIG.format(dir=folder, cni_conf=cni_conf, restricted="false" if can_lower_oom_score() else "true")
+            CONFIG.format(
+                dir=folder,
+                cni_conf=cni_conf,
+                restricted="false" if can_lower_oom_score() else "true",
+                runc=self.bin / "runc",
+            )
         )
         (folder / "crun").write_text(CRUN_WRAPPER)
         (folder / "crun").chmod(0o755)
