@@ -24,7 +24,7 @@ class YamlEvents final : public YAML::EventHandler {
  public:
   explicit YamlEvents(const YamlLimits& limits) : tree(limits) {}
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override { start = mark; }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { tree.scalar(nullptr, anchor, line_of(mark)); }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override { tree.alias(anchor, line_of(mark)); }
@@ -45,6 +45,7 @@ class YamlEvents final : public YAML::EventHandler {
   void OnMapEnd() override { tree.end(); }
 
   TreeBuilder tree;
+  YAML::Mark start = YAML::Mark::null_mark();
 
  private:
   // "?" marks a plain scalar, "!" a quoted one; else the text's explicit tag decides.
@@ -119,10 +120,22 @@ void parse_part(const YamlPart& part, const YamlLimits& limits, std::size_t& ind
   // yaml-cpp takes the end of the text for the end of an open quote; an explicit end of the document it does not.
   std::istringstream stream{std::string(part.text) + (part.text.back() == '\n' ? "...\n" : "\n...\n")};
   YAML::Parser parser(stream);
+  int previous = -1;
+  std::size_t before = file.documents.size(), last = index;  // of the last document that held anything
   while (true) {
     YamlEvents events(limits);
     if (!parser.HandleNextDocument(events)) return;
+    // What cannot begin a document, such as a comma after a map in braces, it takes for an empty one, for ever. It is
+    // a part of the document that it follows.
+    if (events.start.pos == previous) {
+      file.documents.erase(file.documents.begin() + static_cast<std::ptrdiff_t>(before), file.documents.end());
+      index = last;
+      throw BrokenDocument(line_of(events.start), "unexpected text after the end of the document");
+    }
+    previous = events.start.pos;
+    const std::size_t size = file.documents.size();
     if (events.tree.has_value()) add_document(events.tree.take(), part.line, index, file);
+    if (file.documents.size() > size) before = size, last = index;
     ++index;
   }
 }

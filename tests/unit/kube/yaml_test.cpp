@@ -147,6 +147,9 @@ TEST_CASE("bad text is an error with its place") {
   CHECK(error_of("? [a]\n: b\n") == "f.yaml: document 1, line 1: a key must be a scalar");
   CHECK(error_of("~: b\n") == "f.yaml: document 1, line 1: a key must not be null");
   CHECK(error_of("a: *none\n").find("line 1") != std::string::npos);
+  CHECK(error_of("{\"a\": 1}}\n") == "f.yaml: document 1, line 1: illegal flow end");
+  CHECK(error_of("{\"a\": 1},\n") == "f.yaml: document 1, line 1: unexpected text after the end of the document");
+  CHECK(error_of("[1],\n[2]\n") == "f.yaml: document 1, line 1: unexpected text after the end of the document");
   CHECK(error_of("a: !!binary /w==\n").find("does not hold text") != std::string::npos);
 }
 
