@@ -68,4 +68,8 @@ std::optional<json> status_patch(const std::string& uid, const kube::PodStatus& 
   return json{{"metadata", {{"uid", uid}}}, {"status", std::move(status)}};
 }
 
+bool more_will_follow(const kube::PodStatus& api, const kube::PodStatus& ours) {
+  return api.start_time && api.phase == "Pending" && ours.phase == "Pending";
+}
+
 }  // namespace keelson::agent

@@ -16,6 +16,10 @@
 namespace keelson::agent {
 namespace {
 
+// A start that takes longer than this no longer counts among those that happen at the same time: it waits for something
+// (a plugin, a disk) that others need not wait for.
+constexpr Nanoseconds kStartPatience = Seconds(2);
+
 // Writes in place: the file is bind-mounted into containers, a new inode would not be seen there.
 Result<void> write_in_place(const std::filesystem::path& path, const std::string& text) {
   if (const auto old = read_file(path); old && *old == text) return {};
@@ -116,6 +120,7 @@ Awaitable<bool> PodWorker::start_sandbox(std::uint32_t attempt) {
     if (!ready) co_return false;
   }
   permit_ = co_await ctx_.starts.acquire();
+  permit_.release_after(kStartPatience);
   if (attempt > 0) {
     journal().event(EntryKind::normal, "pod", "SandboxChanged",
                     "Pod sandbox changed, it will be killed and re-created.");
