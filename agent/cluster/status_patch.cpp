@@ -16,6 +16,9 @@ constexpr std::array<std::string_view, 3> kOthersFields = {"nominatedNodeName", 
 // Lists that the API server merges by a key: to drop an element, the list says that it replaces the whole.
 constexpr std::array<std::string_view, 2> kMergedLists = {"podIPs", "hostIPs"};
 
+// Ours, and gone when they no longer hold.
+constexpr std::array<const char*, 2> kPassingConditions = {"PodResizePending", "PodResizeInProgress"};
+
 template <std::size_t N>
 bool is_among(const std::array<std::string_view, N>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -44,6 +47,10 @@ json changed_conditions(const json& before, const json& after) {
   for (const auto& condition : after.at("conditions")) {
     const auto* old = condition_of(before, condition.at("type"));
     if (old == nullptr || *old != condition) out.push_back(condition_patch(old, condition));
+  }
+  for (const auto* type : kPassingConditions) {
+    if (condition_of(before, type) != nullptr && condition_of(after, type) == nullptr)
+      out.push_back({{"type", type}, {"$patch", "delete"}});
   }
   return out;
 }

@@ -67,7 +67,7 @@ Awaitable<Result<void>> PodWorker::prepare_node() {
                     ctx_.cgroups,
                     spec::pod_cgroup(ctx_.facts.cgroup_root, spec::qos_class(*pod_), uid()),
                     spec::pod_cgroup_resources(*pod_, ctx_.facts),
-                    Checkpoint{pod_, *status_, backoff_}};
+                    Checkpoint{pod_, *status_, backoff_, actuated_}};
   auto work = [p = std::move(p)]() mutable { return prepare(p); };
   co_return co_await run_job(std::move(work));
 }

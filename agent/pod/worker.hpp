@@ -15,9 +15,12 @@
 #include "agent/pod/checkpoint.hpp"
 #include "agent/pod/context.hpp"
 #include "agent/pod/plan.hpp"
+#include "agent/pod/resize.hpp"
 #include "base/notifier.hpp"
 
 namespace keelson::agent {
+
+class StopOrder;
 
 class PodWorker {
  public:
@@ -96,6 +99,7 @@ class PodWorker {
   Awaitable<bool> start_container(StartContainer start);
   Awaitable<Result<std::string>> create_container(const kube::Container& container, const StartContainer& start,
                                                   const ImageFacts& image);
+  [[nodiscard]] Result<std::string> target_container_id(const kube::Container& container) const;
   Awaitable<Result<void>> run_post_start(std::string name, std::string id);
   Awaitable<Result<void>> run_container(const StartContainer& start, std::string id);
   void container_failed(const std::string& name, const Error& error, std::string_view default_reason);
@@ -103,11 +107,19 @@ class PodWorker {
   // stop_pod.cpp
   Awaitable<Result<void>> stop_containers(std::vector<StopContainer> containers, std::int64_t grace);
   Awaitable<void> run_pre_stop(const kube::Container& container, std::string id, Seconds patience);
-  Awaitable<void> stop_one(StopContainer container, std::int64_t grace, std::shared_ptr<Result<void>> out);
+  Awaitable<void> stop_one(StopContainer container, std::int64_t grace, std::shared_ptr<StopOrder> order,
+                           std::shared_ptr<Result<void>> out);
   Awaitable<Result<void>> stop_everything(std::int64_t grace);
   Awaitable<Result<void>> remove_everything();
   Awaitable<void> stop_and_remove();
   Awaitable<void> finish();
+
+  // resize_pod.cpp
+  Awaitable<bool> resize(ResizePlan plan);
+  Awaitable<Result<void>> resize_all(std::vector<ContainerResize> updates);
+  Awaitable<Result<void>> resize_container(ContainerResize resize);
+  Awaitable<Result<void>> check_memory_use(ContainerResize resize);
+  Awaitable<Result<void>> set_pod_cgroup(spec::CgroupResources resources);
 
   [[nodiscard]] const std::string& uid() const { return pod_->metadata.uid; }
   // Seconds that the pod has to stop.
@@ -126,6 +138,8 @@ class PodWorker {
   PodObservation observed_;
   volumes::MountedVolumes mounted_;
   std::map<std::string, BackoffState> backoff_;
+  ActuatedMap actuated_;
+  std::optional<Waiting> resizing_;  // a resize is under way; with a reason where it fails
   std::map<std::string, Failure> failures_;
   BackoffPolicy restart_policy_;
   BackoffTable retries_;  // of the sandbox and the volumes
