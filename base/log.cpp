@@ -1,5 +1,7 @@
 #include "base/log.hpp"
 
+#include "base/log_control.hpp"
+
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -16,6 +18,7 @@ struct State {
   std::shared_ptr<spdlog::logger> logger =
       std::make_shared<spdlog::logger>("keelson", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   LogFormat format = LogFormat::text;
+  LogLevel configured = LogLevel::info;
   std::function<void()> before_line;
   std::thread::id before_line_thread;
   State() { logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %L %v"); }
@@ -95,9 +98,13 @@ void init_logging(LogLevel level, LogFormat format) {
       s.logger->set_pattern("%v");
       break;
   }
+  s.configured = level;
   s.logger->set_level(to_spdlog(level));
   s.logger->flush_on(spdlog::level::trace);
 }
+
+void set_log_level(LogLevel level) { state().logger->set_level(to_spdlog(level)); }
+LogLevel configured_log_level() { return state().configured; }
 
 void before_log_line(std::function<void()> handler) {
   state().before_line = std::move(handler);

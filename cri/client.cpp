@@ -14,9 +14,16 @@ Milliseconds resolve(Milliseconds timeout, const Request& request) {
 }
 
 template <class Response, class Request>
-Awaitable<Result<Response>> call(Channel& channel, const char* method, Request request, Milliseconds timeout) {
+Awaitable<Result<Response>> call(Channel& channel, const char* method, OperationStats& stats, Request request,
+                                 Milliseconds timeout) {
   Response response;
-  CO_CHECK_OK(co_await channel.unary(method, request, response, timeout));
+  const auto started = std::chrono::steady_clock::now();
+  const auto done = co_await channel.unary(method, request, response, timeout);
+  stats.seconds.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+  if (!done) {
+    ++stats.failed;
+    co_return done.error();
+  }
   co_return response;
 }
 
@@ -64,10 +71,11 @@ Awaitable<Result<void>> Client::wait_connected() {
 
 const std::string& Client::endpoint() const { return channel_->endpoint(); }
 
-#define KEELSON_CRI_RPC(Service, method, Rpc)                                                               \
-  Awaitable<Result<v1::Rpc##Response>> Client::method(v1::Rpc##Request request, Milliseconds timeout) {     \
-    const auto limit = resolve(timeout, request);                                                           \
-    return call<v1::Rpc##Response>(*channel_, "/runtime.v1." #Service "/" #Rpc, std::move(request), limit); \
+#define KEELSON_CRI_RPC(Service, method, Rpc)                                                           \
+  Awaitable<Result<v1::Rpc##Response>> Client::method(v1::Rpc##Request request, Milliseconds timeout) { \
+    const auto limit = resolve(timeout, request);                                                       \
+    return call<v1::Rpc##Response>(*channel_, "/runtime.v1." #Service "/" #Rpc, operations_[#method],   \
+                                   std::move(request), limit);                                          \
   }
 
 KEELSON_CRI_RPC(RuntimeService, version, Version)

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "cri/operations.hpp"
 #include "cri/runtime_service.hpp"
 
 namespace keelson::cri {
@@ -37,6 +38,9 @@ class Client final : public RuntimeService, public ImageService {
   // its version; cancelled.
   Awaitable<Result<void>> wait_connected();
   [[nodiscard]] const std::string& endpoint() const;
+
+  // All calls so far, those under way not among them.
+  [[nodiscard]] const Operations& operations() const { return operations_; }
 
   // The channel under it, for server streams (EventStream).
   [[nodiscard]] Channel& channel() { return *channel_; }
@@ -81,6 +85,7 @@ class Client final : public RuntimeService, public ImageService {
 
  private:
   explicit Client(std::unique_ptr<Channel> channel);
+  Operations operations_;
   std::unique_ptr<Channel> channel_;
 };
 

@@ -74,6 +74,9 @@ void check_mount(const VolumeMount& mount, const Container& container, Scope& sc
   if (recursive && !mount.read_only) {
     errors.forbidden(at / "recursiveReadOnly", "may only be specified when readOnly is true");
   }
+  if (recursive && !mount.mount_propagation.empty() && mount.mount_propagation != "None") {
+    errors.forbidden(at / "recursiveReadOnly", "may only be specified when mountPropagation is None or not specified");
+  }
 }
 
 void check_mounts(const Container& container, Scope& scope, const FieldPath& at) {

@@ -39,19 +39,16 @@ void check_local(const PersistentVolumeSpec& spec, const FieldPath& at, FieldErr
 }
 
 void check_volume_source(const PersistentVolumeSpec& spec, const FieldPath& at, FieldErrors& errors) {
-  int count = static_cast<int>(spec.other_sources.size());
-  for (const std::string& kind : spec.other_sources) {
-    errors.unsupported(at / kind, kind, {"hostPath", "local", "nfs", "iscsi", "csi"});
+    std::vector<std::string> others = spec.other_sources;
+  if (spec.csi) others.emplace_back("csi");
+  for (const std::string& kind : others) {
+    errors.unsupported(at / kind, kind, {"hostPath", "local", "nfs", "iscsi"});
   }
+  auto count = static_cast<int>(others.size());
   if (spec.host_path) ++count, check_host_path(*spec.host_path, at / "hostPath", errors);
   if (spec.local) ++count, check_local(spec, at, errors);
   if (spec.nfs) ++count, check_nfs(*spec.nfs, at / "nfs", errors);
   if (spec.iscsi) ++count, check_iscsi(*spec.iscsi, at / "iscsi", errors);
-  if (spec.csi) {
-    ++count;
-    check_present(spec.csi->driver, at / "csi" / "driver", errors);
-    check_present(spec.csi->volume_handle, at / "csi" / "volumeHandle", errors);
-  }
   if (count == 0) errors.required(at, "must specify a volume type");
   if (count > 1) errors.forbidden(at, "may not specify more than 1 volume type");
 }

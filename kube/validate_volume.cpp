@@ -4,6 +4,12 @@
 namespace keelson::kube {
 namespace {
 
+void refuse_kind(const FieldPath& at, std::string_view kind, FieldErrors& errors) {
+  errors.unsupported(at / kind, kind,
+                     {"emptyDir", "hostPath", "configMap", "secret", "persistentVolumeClaim", "downwardAPI",
+                      "projected", "nfs", "iscsi", "image", "ephemeral"});
+}
+
 bool has_backstep(std::string_view path) {
   while (true) {
     std::size_t slash = path.find('/');
@@ -130,7 +136,7 @@ int check_sources(const Volume& v, const FieldPath& at, FieldErrors& errors) {
   each(v.projected, "projected", [&](const auto& s, const FieldPath& p) { check_projected(s, p, errors); });
   each(v.nfs, "nfs", [&](const auto& s, const FieldPath& p) { check_nfs(s, p, errors); });
   each(v.iscsi, "iscsi", [&](const auto& s, const FieldPath& p) { check_iscsi(s, p, errors); });
-  each(v.csi, "csi", [&](const auto& s, const FieldPath& p) { check_present(s.driver, p / "driver", errors); });
+  each(v.csi, "csi", [&](const auto&, const FieldPath&) { refuse_kind(at, "csi", errors); });
   each(v.image, "image", [&](const auto& s, const FieldPath& p) {
     check_present(s.reference, p / "reference", errors);
     errors.one_of(p / "pullPolicy", s.pull_policy, {"Always", "IfNotPresent", "Never"});
@@ -140,11 +146,7 @@ int check_sources(const Volume& v, const FieldPath& at, FieldErrors& errors) {
 }
 
 void check_volume(const Volume& volume, const FieldPath& at, FieldErrors& errors) {
-  for (const std::string& kind : volume.other_sources) {
-    errors.unsupported(at / kind, kind,
-                       {"emptyDir", "hostPath", "configMap", "secret", "persistentVolumeClaim", "downwardAPI",
-                        "projected", "nfs", "iscsi", "csi", "image", "ephemeral"});
-  }
+  for (const std::string& kind : volume.other_sources) refuse_kind(at, kind, errors);
   int count = check_sources(volume, at, errors) + static_cast<int>(volume.other_sources.size());
   if (count == 0) errors.required(at, "must specify a volume type");
   if (count > 1) errors.forbidden(at, "may not specify more than 1 volume type");

@@ -128,7 +128,7 @@ std::vector<ProbeTotals> ProbeManager::Impl::totals() const {
         if (!worker) continue;
         const auto& meta = pod->pod->metadata;
         out.push_back({meta.ns, meta.name, uid, container->name, worker->threshold.type(), worker->successful,
-                       worker->failed, worker->unknown});
+                       worker->failed, worker->unknown, worker->seconds});
       }
     }
   }
@@ -186,6 +186,7 @@ void ProbeManager::Impl::launch(Worker& worker, SteadyTime now) {
   unqueue(worker);
   worker.busy = true;
   worker.threshold.start(now);
+  worker.launched = now;
   ++in_flight_;
   const auto& workers = worker.container->workers;
   const auto& shared = workers[static_cast<std::size_t>(worker.threshold.type())];
@@ -228,6 +229,9 @@ void ProbeManager::Impl::finish(Worker& worker, std::uint32_t epoch, Outcome out
                   : outcome.kind == OutcomeKind::error ? worker.unknown
                                                        : worker.successful;
     ++count;
+    if (outcome.kind != OutcomeKind::failure) {
+      worker.seconds.observe(std::chrono::duration<double>(now - worker.launched).count());
+    }
   }
   if (outcome.kind == OutcomeKind::failure) worker.output = outcome.text;
   schedule(worker);

@@ -17,6 +17,7 @@
 
 #include "base/async.hpp"
 #include "base/clock.hpp"
+#include "base/histogram.hpp"
 #include "probes/exec_probe.hpp"
 #include "probes/observed.hpp"
 #include "probes/threshold.hpp"
@@ -35,11 +36,12 @@ struct ProbeCallbacks {
       on_event;
 };
 
-// prober_probe_total of upstream's /metrics/probes, for one probe of one container.
+// prober_probe_total and prober_probe_duration_seconds of upstream's /metrics/probes, for one probe of one container.
 struct ProbeTotals {
   std::string ns, pod, uid, container;
   ProbeType type = ProbeType::liveness;
   std::uint64_t successful = 0, failed = 0, unknown = 0;
+  Histogram seconds{kDefaultBounds};  // of runs that did not fail, as upstream has it
 };
 
 class ProbeManager {

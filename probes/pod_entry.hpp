@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/histogram.hpp"
 #include "probes/observed.hpp"
 #include "probes/target.hpp"
 #include "probes/threshold.hpp"
@@ -49,6 +50,8 @@ struct Worker {
   Queue::node_type node;    // its place in the queue while it has none there
   SteadyTime queued = SteadyTime::max();
   std::uint64_t successful = 0, failed = 0, unknown = 0;
+  SteadyTime launched{};
+  Histogram seconds{kDefaultBounds};  // of runs that succeeded or came to nothing
 };
 
 struct PodEntry {

@@ -73,6 +73,14 @@ void Proxier::set_zone(const std::string& zone) {
   changed();
 }
 
+void Proxier::set_node_cidrs(std::vector<std::string> cidrs) {
+  if (cidrs == config_.node_cidrs) return;
+  config_.node_cidrs = std::move(cidrs);
+  if (config_.detect_local_mode != LocalMode::node_cidr) return;
+  for (FamilyState& state : families_) state.need_full = true;
+  changed();
+}
+
 void Proxier::services_synced() {
   services_synced_ = true;
   changed();

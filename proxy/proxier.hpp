@@ -53,11 +53,15 @@ class Proxier {
   // The node's label topology.kubernetes.io/zone.
   void set_zone(const std::string& zone);
 
+  // Node.spec.podCIDRs. In mode NodeCIDR no rule is written before there are some: what is not known to be local would
+  // be taken for foreign. (cmd/kube-proxy/app/server.go waitForPodCIDR)
+  void set_node_cidrs(std::vector<std::string> cidrs);
+
   // No rule is written before both lists were given completely: a first sync with half of the Services would take away
   // what a former run (or kube-proxy) left working.
   void services_synced();
   void slices_synced();
-  [[nodiscard]] bool synced() const { return services_synced_ && slices_synced_; }
+  [[nodiscard]] bool synced() const { return services_synced_ && slices_synced_ && local_known(); }
 
   // Writes until cancelled. Errors are retried with backoff, by a full sync.
   Awaitable<void> run();
@@ -93,6 +97,9 @@ class Proxier {
   [[nodiscard]] bool due(const FamilyState& state, SteadyTime now) const;
   [[nodiscard]] SteadyTime next_wakeup(SteadyTime now) const;
   void changed();
+  [[nodiscard]] bool local_known() const {
+    return config_.detect_local_mode != LocalMode::node_cidr || !config_.node_cidrs.empty();
+  }
 
   ProxyConfig config_;
   std::string node_name_;

@@ -36,6 +36,8 @@ inline constexpr std::string_view kSecretPlugin = "kubernetes.io/secret";
 inline constexpr std::string_view kDownwardApiPlugin = "kubernetes.io/downward-api";
 inline constexpr std::string_view kProjectedPlugin = "kubernetes.io/projected";
 inline constexpr std::string_view kLocalPlugin = "kubernetes.io/local-volume";
+inline constexpr std::string_view kNfsPlugin = "kubernetes.io/nfs";
+inline constexpr std::string_view kIscsiPlugin = "kubernetes.io/iscsi";
 
 class VolumeKind {
  public:

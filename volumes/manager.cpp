@@ -7,8 +7,10 @@
 #include "base/strings.hpp"
 #include "volumes/empty_dir.hpp"
 #include "volumes/host_path.hpp"
+#include "volumes/iscsi.hpp"
 #include "volumes/local.hpp"
 #include "volumes/manager_state.hpp"
+#include "volumes/nfs.hpp"
 #include "volumes/payload_volume.hpp"
 #include "volumes/plan.hpp"
 #include "volumes/sub_path.hpp"
@@ -60,6 +62,8 @@ VolumeManager::VolumeManager(const Executor& executor, BlockingPool& pool, Mount
   add_kind(make_config_map_kind(context_, jobs_));
   add_kind(make_secret_kind(context_, jobs_));
   add_kind(make_local_kind(context_, jobs_));
+  add_kind(make_nfs_kind(context_, jobs_, host_runner()));
+  add_kind(make_iscsi_kind(context_, jobs_, host_runner()));
 }
 
 VolumeManager::~VolumeManager() = default;
@@ -215,8 +219,9 @@ Awaitable<void> VolumeManager::prepare_one(std::unique_ptr<Token> token, std::st
   };
   Result<void> bound = co_await jobs_.run(Lane::unbounded, std::move(work));
   if (!bound) {
-    token->fail(bound.error().context("failed to prepare subPath for volumeMount \"" + request.volume +
-                                      "\" of container \"" + request.container + "\""));
+    const std::string what = "failed to prepare subPath for volumeMount \"" + request.volume + "\" of container \"" +
+                             request.container + "\"";
+    token->fail(bound.error().context(what).with_reason("CreateContainerConfigError"));
     co_return;
   }
   token->record();

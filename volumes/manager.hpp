@@ -36,7 +36,7 @@ inline constexpr Nanoseconds kTearDownTimeout = std::chrono::seconds(120);
 
 class VolumeManager {
  public:
-  // Comes with emptyDir, hostPath, configMap, secret and local; add_pod_sources() and add_kind() take more.
+  // Comes with emptyDir, hostPath, configMap, secret, local, nfs and iscsi; add_pod_sources() and add_kind() take more.
   // `pool`, `mounter` and `clock` must outlive the process' jobs (in practice: the process). `root` is the agent's root
   // dir, e.g. /var/lib/keelson.
   VolumeManager(const Executor& executor, BlockingPool& pool, Mounter& mounter, const std::filesystem::path& root,
@@ -82,8 +82,11 @@ class VolumeManager {
   Awaitable<Result<std::map<std::string, std::vector<VolumeOnDisk>>>> reconstruct();
 
   // Bytes and inodes used by each volume of the pod that has a folder below the root dir, by inner name (a claim's: the
-  // PersistentVolume's name).
+  // PersistentVolume's name). Unavailable while an earlier one for the pod still runs: a server may have gone.
   Awaitable<Result<std::map<std::string, VolumeUsage>>> usage(std::string pod_uid);
+
+  // The same for the pod's emptyDirs alone, by pod.spec.volumes[].name: what eviction compares with sizeLimit.
+  Awaitable<Result<std::map<std::string, EmptyDirUsage>>> empty_dir_usage(std::string pod_uid);
 
   [[nodiscard]] const Paths& paths() const { return context_->paths; }
 
@@ -106,6 +109,8 @@ class VolumeManager {
   Awaitable<void> tear_down_all(std::unique_ptr<Token> token, std::string uid);
   Awaitable<Result<void>> tear_down_volumes(std::string uid);
   VolumeKind* find_kind(std::string_view plugin);
+  // To be held by the job that measures; an error while an earlier job of that name holds one.
+  Result<std::shared_ptr<void>> begin_measuring(const std::string& name);
   // Volumes that are to be refreshed at a time.
   void set_refresh_time(PodState& state, const std::string& volume, const std::optional<SystemTime>& at);
   Awaitable<void> watch_refresh_times();
@@ -116,6 +121,7 @@ class VolumeManager {
   Jobs jobs_;
   std::map<std::string, std::unique_ptr<VolumeKind>, std::less<>> kinds_;
   std::map<std::string, PodStatePtr> pods_;  // of pods with something set up, or something running
+  std::map<std::string, std::weak_ptr<void>> measuring_;  // what runs now
   std::function<void(const std::string&)> refresh_due_;
   Notifier refresh_times_changed_;  // operations -> watch_refresh_times()
   bool watching_ = false;

@@ -86,18 +86,57 @@ Awaitable<Result<std::map<std::string, std::vector<VolumeOnDisk>>>> VolumeManage
   co_return found;
 }
 
+namespace {
+
+// Measures the pod's volumes, all of them or those of one plugin; `take` gets each. One that vanished is left out.
+Result<void> measure(const KindContext& context, const std::string& pod_uid, std::string_view plugin,
+                     const std::function<void(const VolumeOnDisk&, VolumeUsage)>& take) {
+  TRY(const auto found, volumes_on_disk(context.mounter, context.paths, pod_uid));
+  for (const VolumeOnDisk& volume : found) {
+    if (!plugin.empty() && volume.plugin != plugin) continue;
+    auto used = volume.mounted ? measure_filesystem(volume.path) : measure_tree(volume.path);
+    if (!used && used.error().code == Errc::not_found) continue;
+    if (!used) return used.error();
+    take(volume, *used);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<void>> VolumeManager::begin_measuring(const std::string& name) {
+  std::erase_if(measuring_, [](const auto& entry) { return entry.second.expired(); });
+  if (measuring_.contains(name)) {
+    return make_error(Errc::unavailable, "an earlier measurement of the pod's volumes still runs");
+  }
+  auto held = std::make_shared<int>();
+  measuring_[name] = held;
+  return std::shared_ptr<void>(std::move(held));
+}
+
 Awaitable<Result<std::map<std::string, VolumeUsage>>> VolumeManager::usage(std::string pod_uid) {
   CO_CHECK_OK(check_component("metadata.uid", pod_uid));
   using Usages = std::map<std::string, VolumeUsage>;
-  std::function<Result<Usages>()> work = [context = context_, pod_uid]() -> Result<Usages> {
+  CO_TRY(auto held, begin_measuring(pod_uid));
+  std::function<Result<Usages>()> work = [context = context_, pod_uid, held = std::move(held)]() -> Result<Usages> {
     Usages usages;
-    TRY(const auto found, volumes_on_disk(context->mounter, context->paths, pod_uid));
-    for (const VolumeOnDisk& volume : found) {
-      auto used = volume.mounted ? measure_filesystem(volume.path) : measure_tree(volume.path);
-      if (!used && used.error().code == Errc::not_found) continue;  // torn down meanwhile
-      if (!used) return used.error();
-      usages[volume.inner_name] = *used;
-    }
+    CHECK_OK(measure(*context, pod_uid, "",
+                     [&](const VolumeOnDisk& volume, VolumeUsage used) { usages[volume.inner_name] = used; }));
+    return usages;
+  };
+  Result<Usages> usages = co_await jobs_.run(Lane::unbounded, std::move(work));
+  co_return usages;
+}
+
+Awaitable<Result<std::map<std::string, EmptyDirUsage>>> VolumeManager::empty_dir_usage(std::string pod_uid) {
+  CO_CHECK_OK(check_component("metadata.uid", pod_uid));
+  using Usages = std::map<std::string, EmptyDirUsage>;
+  CO_TRY(auto held, begin_measuring(pod_uid + " emptyDir"));
+  std::function<Result<Usages>()> work = [context = context_, pod_uid, held = std::move(held)]() -> Result<Usages> {
+    Usages usages;
+    CHECK_OK(measure(*context, pod_uid, kEmptyDirPlugin, [&](const VolumeOnDisk& volume, VolumeUsage used) {
+      usages[volume.inner_name] = EmptyDirUsage{used, volume.mounted};
+    }));
     return usages;
   };
   Result<Usages> usages = co_await jobs_.run(Lane::unbounded, std::move(work));

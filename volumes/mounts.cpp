@@ -1,32 +1,37 @@
 #include "volumes/mounts.hpp"
 
+#include <charconv>
+
 #include "base/strings.hpp"
 
 namespace keelson::volumes {
 namespace {
+
+// Upstream's waiting reason for whatever is wrong with a container's mounts.
+constexpr const char* kReason = "CreateContainerConfigError";
+
+Error refused(std::string message) { return make_error(Errc::invalid_argument, std::move(message), kReason); }
 
 Result<Propagation> translate_propagation(const kube::VolumeMount& mount) {
   const std::string& mode = mount.mount_propagation;
   if (mode.empty() || mode == "None") return Propagation::private_;
   if (mode == "HostToContainer") return Propagation::host_to_container;
   if (mode == "Bidirectional") return Propagation::bidirectional;
-  return make_error(Errc::invalid_argument,
-                    "volumeMount \"" + mount.name + "\": invalid MountPropagation mode: \"" + mode + "\"");
+  return refused("volumeMount \"" + mount.name + "\": invalid MountPropagation mode: \"" + mode + "\"");
 }
 
 Result<bool> recursive_read_only(const kube::VolumeMount& mount, Propagation propagation,
                                  const RuntimeMountSupport& support) {
   const std::string& mode = mount.recursive_read_only;
-  const auto refused = [&](const std::string& why) {
-    return make_error(Errc::invalid_argument,
-                      "volumeMount \"" + mount.name + "\": recursiveReadOnly \"" + mode + "\": " + why);
+  const auto wrong = [&](const std::string& why) {
+    return refused("volumeMount \"" + mount.name + "\": recursiveReadOnly \"" + mode + "\": " + why);
   };
   if (mode.empty() || mode == "Disabled") return false;
-  if (mode != "IfPossible" && mode != "Enabled") return refused("unknown mode");
-  if (!mount.read_only) return refused("needs readOnly");
-  if (propagation != Propagation::private_) return refused("needs mountPropagation None");
+  if (mode != "IfPossible" && mode != "Enabled") return wrong("unknown mode");
+  if (!mount.read_only) return wrong("needs readOnly");
+  if (propagation != Propagation::private_) return wrong("needs mountPropagation None");
   if (mode == "Enabled" && !support.recursive_read_only) {
-    return refused("the container runtime does not support recursive read-only mounts");
+    return wrong("the container runtime does not support recursive read-only mounts");
   }
   return support.recursive_read_only;
 }
@@ -36,23 +41,24 @@ bool has_sub_path(const kube::VolumeMount& mount) { return !mount.sub_path.empty
 Result<std::string> checked_sub_path(const kube::VolumeMount& mount, const ExpandSubPath& expand) {
   std::string path = mount.sub_path;
   if (!mount.sub_path_expr.empty()) {
-    TRY(path, expand(mount.sub_path_expr));
+    auto expanded = expand(mount.sub_path_expr);
+    if (!expanded) return expanded.error().with_reason(kReason);
+    path = std::move(*expanded);
   }
   if (path.empty()) return path;
   if (path.front() == '/') {
-    return make_error(Errc::invalid_argument, "error SubPath `" + path + "` must not be an absolute path");
+    return refused("error SubPath `" + path + "` must not be an absolute path");
   }
   for (const std::string& part : split(path, '/')) {
-    if (part == "..") {
-      return make_error(Errc::invalid_argument, "unable to provision SubPath `" + path + "`: must not contain '..'");
-    }
+    if (part == "..") return refused("unable to provision SubPath `" + path + "`: must not contain '..'");
   }
   return path;
 }
 
 Error cannot_find(const std::string& volume, const char* what, const std::string& container) {
   return make_error(Errc::not_found,
-                    "cannot find volume \"" + volume + "\" to " + what + " into container \"" + container + "\"");
+                    "cannot find volume \"" + volume + "\" to " + what + " into container \"" + container + "\"",
+                    kReason);
 }
 
 }  // namespace
@@ -65,6 +71,7 @@ Result<std::vector<SubPathRequest>> sub_path_requests(const kube::Container& con
     if (!has_sub_path(mount)) continue;
     const auto volume = volumes.find(mount.name);
     if (volume == volumes.end()) return cannot_find(mount.name, "mount", container.name);
+    if (!volume->second.image.empty()) continue;
     TRY(std::string path, checked_sub_path(mount, expand));
     if (path.empty()) path = ".";  // an expression that came out empty: the whole volume
     requests.push_back(
@@ -73,24 +80,49 @@ Result<std::vector<SubPathRequest>> sub_path_requests(const kube::Container& con
   return requests;
 }
 
+Result<SubPathMounts> image_sub_paths(const kube::Container& container, const MountedVolumes& volumes,
+                                      const ExpandSubPath& expand) {
+  SubPathMounts paths;
+  for (std::size_t i = 0; i < container.volume_mounts.size(); ++i) {
+    const kube::VolumeMount& mount = container.volume_mounts[i];
+    const auto volume = volumes.find(mount.name);
+    if (!has_sub_path(mount) || volume == volumes.end() || volume->second.image.empty()) continue;
+    TRY(paths[i], checked_sub_path(mount, expand));
+  }
+  return paths;
+}
+
+bool has_image_volumes(std::string_view runtime, std::string_view version) {
+  if (version.starts_with('v')) version.remove_prefix(1);
+  int major = 0;
+  int minor = 0;
+  const char* end = version.data() + version.size();
+  const auto [dot, ec] = std::from_chars(version.data(), end, major);
+  if (ec != std::errc() || dot == end || *dot != '.') return false;
+  if (std::from_chars(dot + 1, end, minor).ec != std::errc()) return false;
+  const auto at_least = [&](int a, int b) { return major > a || (major == a && minor >= b); };
+  return (runtime == "containerd" && at_least(2, 1)) || (runtime == "cri-o" && at_least(1, 31));
+}
+
 Result<std::vector<ContainerMount>> make_mounts(const kube::Container& container, const MountedVolumes& volumes,
                                                 const SubPathMounts& sub_paths, const RuntimeMountSupport& support) {
   std::vector<ContainerMount> mounts;
   for (std::size_t i = 0; i < container.volume_mounts.size(); ++i) {
     const kube::VolumeMount& mount = container.volume_mounts[i];
     const auto volume = volumes.find(mount.name);
-    if (volume == volumes.end() || volume->second.host_path.empty()) {
+    if (volume == volumes.end() || (volume->second.host_path.empty() && volume->second.image.empty())) {
       return cannot_find(mount.name, "mount", container.name);
     }
     ContainerMount out;
     out.volume = mount.name;
     out.host_path = volume->second.host_path;
+    out.image = volume->second.image;
     if (has_sub_path(mount)) {
       const auto prepared = sub_paths.find(i);
       if (prepared == sub_paths.end()) {
         return make_error(Errc::internal, "subPath of volumeMount \"" + mount.name + "\" was not prepared");
       }
-      out.host_path = prepared->second;
+      (out.image.empty() ? out.host_path : out.image_sub_path) = prepared->second;
     }
     out.container_path = mount.mount_path.starts_with('/') ? mount.mount_path : "/" + mount.mount_path;
     out.read_only = mount.read_only || volume->second.read_only;

@@ -19,12 +19,15 @@ bool is_folder(const fs::path& path) {
   return ::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-// The folders in `path`; none where it is missing.
-Result<std::vector<std::string>> folders_in(const fs::path& path) {
+// The folders in `path`; none where it is missing. Mount points are not looked at: the server behind one may be gone,
+// and who asks it hangs.
+Result<std::vector<std::string>> folders_in(const fs::path& path, const std::set<std::string>& mount_points = {}) {
   auto names = list_dir(path);
   if (!names && names.error().code == Errc::not_found) return std::vector<std::string>();
   if (!names) return names.error();
-  std::erase_if(*names, [&](const std::string& name) { return !is_folder(path / name); });
+  std::erase_if(*names, [&](const std::string& name) {
+    return !mount_points.contains((path / name).string()) && !is_folder(path / name);
+  });
   return names;
 }
 
@@ -34,7 +37,7 @@ Result<std::vector<VolumeOnDisk>> list_volumes(const std::set<std::string>& moun
   const fs::path base = paths.volumes(uid);
   TRY(const auto plugins, folders_in(base));
   for (const std::string& plugin : plugins) {
-    TRY(const auto names, folders_in(base / plugin));
+    TRY(const auto names, folders_in(base / plugin, mount_points));
     for (const std::string& name : names) {
       const std::string path = (base / plugin / name).string();
       found.push_back({uid, unescape_plugin(plugin), name, path, mount_points.contains(path)});

@@ -23,6 +23,8 @@ class Paths {
                                              std::string_view name) const;
   // pods/UID/plugins/kubernetes.io~empty-dir: one folder per volume that was set up, holding the file `ready`.
   [[nodiscard]] std::filesystem::path empty_dir_meta(std::string_view uid) const;
+  // plugins/kubernetes.io/iscsi: what a kind keeps for all pods together, mounts of whole devices above all.
+  [[nodiscard]] std::filesystem::path plugin(std::string_view plugin) const { return root_ / "plugins" / plugin; }
   [[nodiscard]] std::filesystem::path sub_paths(std::string_view uid) const { return pod(uid) / "volume-subpaths"; }
   // pods/UID/volume-subpaths/VOLUME/CONTAINER/INDEX
   [[nodiscard]] std::filesystem::path sub_path(std::string_view uid, std::string_view volume,

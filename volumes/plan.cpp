@@ -36,8 +36,9 @@ Result<std::shared_ptr<const kube::PersistentVolumeClaim>> find_claim(const PodV
   if (!claim) return make_error(Errc::not_found, "persistentvolumeclaim \"" + name + "\" not found");
   const kube::ObjectMeta& meta = claim->metadata;
   if (owned) {
-    const bool ours = std::any_of(meta.owner_references.begin(), meta.owner_references.end(),
-                                  [&](const kube::OwnerReference& o) { return o.uid == pod.pod->metadata.uid; });
+    const bool ours = std::any_of(
+        meta.owner_references.begin(), meta.owner_references.end(),
+        [&](const kube::OwnerReference& o) { return o.controller.value_or(false) && o.uid == pod.pod->metadata.uid; });
     if (!ours)
       return refused("PVC " + kube::object_key(meta) + " was not created for pod " +
                      kube::object_key(pod.pod->metadata) + " (pod is not owner)");
@@ -85,28 +86,37 @@ Result<void> check_node(const kube::PersistentVolume& volume, const NodeFacts& n
                  "\": no matching NodeSelectorTerms");
 }
 
-Result<std::string> plugin_of(const kube::PersistentVolumeSpec& spec) {
-  if (spec.host_path) return std::string(kHostPathPlugin);
-  if (spec.local) return std::string(kLocalPlugin);
-  if (spec.nfs) return std::string("kubernetes.io/nfs");
-  if (spec.iscsi) return std::string("kubernetes.io/iscsi");
-  if (spec.csi) return std::string("kubernetes.io/csi");
-  return make_error(Errc::unimplemented,
-                    "no volume plugin for the PersistentVolume's source " + join(spec.other_sources, ", "));
+Error unsupported(const std::string& field) {
+  return make_error(Errc::unimplemented, field + ": this node does not support this kind of volume");
 }
 
-Result<std::string> plugin_of(const kube::Volume& volume) {
+Result<std::string> plugin_of(const kube::PersistentVolume& volume) {
+  const kube::PersistentVolumeSpec& spec = volume.spec;
+  if (spec.host_path) return std::string(kHostPathPlugin);
+  if (spec.local) return std::string(kLocalPlugin);
+  if (spec.nfs) return std::string(kNfsPlugin);
+  if (spec.iscsi) return std::string(kIscsiPlugin);
+  const std::string field = "PersistentVolume " + volume.metadata.name + ": spec.";
+  if (spec.csi) return unsupported(field + "csi");
+  if (!spec.other_sources.empty()) return unsupported(field + spec.other_sources.front());
+  return make_error(Errc::invalid_argument, "PersistentVolume " + volume.metadata.name + " has no source");
+}
+
+Result<std::string> plugin_of(const kube::Pod& pod, const kube::Volume& volume) {
   if (volume.empty_dir) return std::string(kEmptyDirPlugin);
   if (volume.host_path) return std::string(kHostPathPlugin);
   if (volume.config_map) return std::string(kConfigMapPlugin);
   if (volume.secret) return std::string(kSecretPlugin);
   if (volume.downward_api) return std::string(kDownwardApiPlugin);
   if (volume.projected) return std::string(kProjectedPlugin);
-  if (volume.nfs) return std::string("kubernetes.io/nfs");
-  if (volume.iscsi) return std::string("kubernetes.io/iscsi");
-  if (volume.csi) return std::string("kubernetes.io/csi");
-  if (volume.other_sources.empty()) return make_error(Errc::invalid_argument, "the volume has no source");
-  return make_error(Errc::unimplemented, "no volume plugin for " + join(volume.other_sources, ", "));
+  if (volume.nfs) return std::string(kNfsPlugin);
+  if (volume.iscsi) return std::string(kIscsiPlugin);
+  const auto at = std::find_if(pod.spec.volumes.begin(), pod.spec.volumes.end(),
+                               [&](const kube::Volume& v) { return v.name == volume.name; });
+  const std::string field = "spec.volumes[" + std::to_string(at - pod.spec.volumes.begin()) + "]";
+  if (volume.csi) return unsupported(field + ".csi");
+  if (!volume.other_sources.empty()) return unsupported(field + "." + volume.other_sources.front());
+  return make_error(Errc::invalid_argument, field + ": the volume has no source");
 }
 
 // Fills in claim, PersistentVolume and what follows from them.
@@ -117,7 +127,7 @@ Result<void> resolve_claim(VolumeRequest& request, const PodVolumes& pod, const 
   const kube::PersistentVolume& volume = *request.persistent_volume;
   CHECK_OK(check_mode(request.volume.name, volume.spec.volume_mode, use));
   CHECK_OK(check_node(volume, node));
-  TRY(request.plugin, plugin_of(volume.spec));
+  TRY(request.plugin, plugin_of(volume));
   request.inner_name = volume.metadata.name;
   request.block = use.mapped;
   request.read_only = request.read_only || (volume.spec.csi && volume.spec.csi->read_only) ||
@@ -136,7 +146,9 @@ Result<void> resolve(VolumeRequest& request, const PodVolumes& pod, const NodeFa
                           "error processing PVC " + kube::object_key(pod.pod->metadata.ns, name)));
     return check_component("PersistentVolume name", request.inner_name);
   }
-  TRY(request.plugin, plugin_of(request.volume));
+  TRY(request.plugin, plugin_of(*pod.pod, request.volume));
+  request.read_only = (request.volume.nfs && request.volume.nfs->read_only) ||
+                      (request.volume.iscsi && request.volume.iscsi->read_only);
   return check_mode(request.volume.name, "Filesystem", use);
 }
 

@@ -22,11 +22,18 @@ namespace {
 
 constexpr mode_t kModeBits = 07777;
 
+// EAGAIN: a rename or mount somewhere kept the kernel from being sure that ".." of a link stays below `dir`.
 int open_below(int dir, const std::string& path, std::uint64_t extra = 0) {
+  constexpr int kTries = 128;
   struct open_how how {};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | extra;
-  return static_cast<int>(::syscall(SYS_openat2, dir, path.c_str(), &how, sizeof how));
+  int fd = -1;
+  for (int i = 0; i < kTries; ++i) {
+    fd = static_cast<int>(::syscall(SYS_openat2, dir, path.c_str(), &how, sizeof how));
+    if (fd >= 0 || errno != EAGAIN) break;
+  }
+  return fd;
 }
 
 Error outside(const std::string& volume, const std::string& sub_path) {

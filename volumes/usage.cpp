@@ -83,6 +83,10 @@ Result<VolumeUsage> measure_filesystem(const std::string& path) {
   VolumeUsage usage;
   usage.bytes = static_cast<std::int64_t>(st.f_blocks - st.f_bfree) * st.f_bsize;
   usage.inodes = static_cast<std::int64_t>(st.f_files - st.f_ffree);
+  usage.filesystem = {.bytes = static_cast<std::int64_t>(st.f_blocks) * st.f_bsize,
+                      .available = static_cast<std::int64_t>(st.f_bavail) * st.f_bsize,
+                      .inodes = static_cast<std::int64_t>(st.f_files),
+                      .inodes_free = static_cast<std::int64_t>(st.f_ffree)};
   return usage;
 }
 

@@ -29,6 +29,7 @@ struct MountedVolume {
   std::string plugin;                             // "kubernetes.io/empty-dir"
   std::string host_path;                          // file or folder to mount; empty for a block device
   std::string device_path;                        // for volumeDevices; else empty
+  std::string image;                              // an image volume: what the runtime mounts; host_path is empty
   bool read_only = false;                         // every mount of the volume is read-only
   bool selinux_relabel = false;                   // the runtime may relabel it
   std::vector<std::int64_t> supplemental_groups;  // from the PersistentVolume's gid annotation

@@ -5,6 +5,7 @@
 #include <map>
 #include <string_view>
 
+#include "agent/eviction/rank.hpp"
 #include "agent/spec/resources.hpp"
 #include "kube/labels.hpp"
 
@@ -36,6 +37,12 @@ bool is_allowed_sysctl(const std::string& name, const std::vector<std::string>& 
     return pattern.ends_with('*') ? name.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1))
                                   : name == pattern;
   });
+}
+
+std::optional<Rejection> refuse_pressed(const AdmissionInput& in) {
+  auto message = refused_under_pressure(in.pod, in.pressure);
+  if (!message) return std::nullopt;
+  return Rejection{"Evicted", std::move(*message)};
 }
 
 std::optional<Rejection> refuse_sysctls(const AdmissionInput& in) {
@@ -167,10 +174,16 @@ std::optional<Rejection> refuse_taints(const AdmissionInput& in) {
   return std::nullopt;
 }
 
+std::optional<Rejection> refuse_shutdown(const AdmissionInput& in) {
+  if (!in.shutting_down) return std::nullopt;
+  return Rejection{"NodeShutdown", "Pod was rejected as the node is shutting down."};
+}
+
 }  // namespace
 
 std::optional<Rejection> admit(const AdmissionInput& in) {
-  for (const auto check : {refuse_sysctls, refuse_os, refuse_resources, refuse_node, refuse_ports, refuse_taints}) {
+  for (const auto check :
+       {refuse_pressed, refuse_sysctls, refuse_os, refuse_resources, refuse_node, refuse_ports, refuse_taints, refuse_shutdown}) {
     if (auto rejection = check(in)) return rejection;
   }
   return std::nullopt;

@@ -24,6 +24,8 @@ struct AdmissionInput {
   const std::vector<const kube::Pod*>& others;      // pods that hold resources of the node: admitted and not ended
   const std::vector<std::string>& allowed_sysctls;  // --allowed-unsafe-sysctls: names, or prefixes ending in '*'
   bool is_static = false;
+  std::vector<std::string> pressure{};  // MemoryPressure, DiskPressure, PIDPressure: those that the node has
+  bool shutting_down = false;           // the machine is
 };
 
 // Why the pod is refused; nothing where it is admitted. The first reason wins, in upstream's order.

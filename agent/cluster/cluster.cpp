@@ -2,6 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/cluster/csi_node.hpp"
+#include "agent/daemon/facts.hpp"
+#include "agent/daemon/own_metrics.hpp"
 #include "agent/events/pod_events.hpp"
 #include "base/log.hpp"
 
@@ -10,14 +13,6 @@ namespace {
 
 // How long the API server may be silent at the start before pods of an earlier agent are taken up without it.
 constexpr Nanoseconds kSilence = Seconds(10);
-
-Result<std::optional<EvictionThreshold>> threshold(const kube::StringMap& eviction_hard, const char* signal) {
-  const auto it = eviction_hard.find(signal);
-  if (it == eviction_hard.end()) return std::optional<EvictionThreshold>();
-  auto value = parse_eviction_threshold(it->second);
-  if (!value) return value.error().context(std::string("evictionHard[") + signal + "]");
-  return std::optional(*value);
-}
 
 Result<NodeConfig> node_config(const Options& options, const spec::NodeFacts& facts) {
   const auto& o = options.cluster;
@@ -31,12 +26,7 @@ Result<NodeConfig> node_config(const Options& options, const spec::NodeFacts& fa
   out.node_ips = options.node_ips;
   out.max_images = static_cast<std::int32_t>(o.max_images);
   out.kubelet_port = o.serving.port;
-  out.resources.max_pods = options.max_pods;
-  out.resources.pods_per_core = o.pods_per_core;
-  out.resources.system_reserved = o.system_reserved;
-  out.resources.kube_reserved = o.kube_reserved;
-  TRY(out.resources.memory_available, threshold(o.eviction_hard, "memory.available"));
-  TRY(out.resources.nodefs_available, threshold(o.eviction_hard, "nodefs.available"));
+  TRY(out.resources, resource_config(options));
   return out;
 }
 
@@ -116,13 +106,14 @@ Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
              .runtime_name = needs.runtime.name,
              .runtime_version = needs.runtime.version},
             {.on_node = [this](std::shared_ptr<const kube::Node> node) { on_node(std::move(node)); },
-             .on_event =
-                 [this](const NodeEvent& event) {
-                   events_.record(node_reference(needs_.facts.name), event.type, event.reason, event.message);
-                 },
-             .network_error = [this] { return needs_.network.error(); }}),
+             .on_event = [this](const NodeEvent& event) { record(event); },
+             .network_error = [this] { return needs_.network.error(); },
+             .pressure = [this] { return needs_.protection.pressure(); },
+             .errors = [this] { return needs_.protection.node_errors(); }}),
       source_(needs.clock, needs.pods, statuses_, needs.journal, [this] { return node_.node(); },
-              {.allowed_sysctls = needs.options.cluster.allowed_sysctls}),
+              {.allowed_sysctls = needs.options.cluster.allowed_sysctls,
+               .pressure = [this] { return needs_.protection.pressure(); },
+               .shutting_down = [this] { return needs_.protection.shutting_down(); }}),
       static_pods_(needs.options.manifests.empty()
                        ? nullptr
                        : std::make_unique<StaticPods>(needs.executor, needs.pool, needs.clock, *api_, needs.pods,
@@ -173,6 +164,7 @@ void Cluster::make_certificate_managers() {
 void Cluster::connect() {
   needs_.pods.on_status([this](const std::string& uid, const std::shared_ptr<const kube::PodStatus>& status) {
     statuses_.set(uid, status);
+    startup_.status(uid, *status, needs_.clock.now());
   });
   needs_.pods.on_gone([this](const std::string& uid) {
     objects_.pod_gone(uid);
@@ -231,11 +223,17 @@ void Cluster::on_node(std::shared_ptr<const kube::Node> node) {
     return;
   }
   node_known_.open();
+  needs_.services.set_node_cidrs(node->spec.pod_cidrs);
+  if (node->metadata.uid != csi_node_of_) {
+    csi_node_of_ = node->metadata.uid;
+    tasks_.spawn("CSINode", publish_csi_node(*api_, needs_.facts.name, csi_node_of_));
+  }
   if (static_pods_) static_pods_->node_known(std::move(node));
 }
 
 void Cluster::on_pod(std::shared_ptr<const kube::Pod> pod) {
   if (!is_mirror(*pod)) {
+    startup_.shown(*pod, needs_.clock.now());
     source_.set(std::move(pod));
   } else if (static_pods_) {
     static_pods_->mirror_seen(std::move(pod));
@@ -243,6 +241,7 @@ void Cluster::on_pod(std::shared_ptr<const kube::Pod> pod) {
 }
 
 void Cluster::on_pod_deleted(const kube::ObjectKey& key) {
+  startup_.gone(key.uid);
   source_.remove(key.uid);
   if (static_pods_) static_pods_->mirror_gone(key.ns, key.name, key.uid);
 }
@@ -266,9 +265,20 @@ void Cluster::on_event(const std::string& key, EntryKind kind, std::string_view 
                        std::string_view message) {
   const auto pod = find_pod(key);
   if (!pod) return;
+  if (reason == "Pulling") startup_.pull_started(pod->metadata.uid, needs_.clock.now());
+  if (reason == "Pulled") startup_.pull_ended(pod->metadata.uid, needs_.clock.now());
   const auto about = event_object(*pod, object);
   if (!about) return;
   events_.record(*about, kind == EntryKind::warning ? "Warning" : "Normal", std::string(reason), std::string(message));
+}
+
+void Cluster::write_metrics(stats::MetricText& out) const {
+  startup_.write(out);
+  write_request_metrics(out, api_->request_stats());
+}
+
+void Cluster::record(const NodeEvent& event) {
+  events_.record(node_reference(needs_.facts.name), event.type, event.reason, event.message);
 }
 
 nlohmann::json Cluster::status() const {

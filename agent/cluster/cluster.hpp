@@ -17,9 +17,11 @@
 #include "agent/cluster/token_manager.hpp"
 #include "agent/config/options.hpp"
 #include "agent/daemon/network.hpp"
+#include "agent/daemon/protection.hpp"
 #include "agent/daemon/runtime_facts.hpp"
 #include "agent/daemon/services.hpp"
 #include "agent/events/event_recorder.hpp"
+#include "agent/stats/pod_startup.hpp"
 #include "cri/client.hpp"
 #include "kube/client/certificate_manager.hpp"
 #include "kube/client/client.hpp"
@@ -41,6 +43,7 @@ struct ClusterNeeds {
   Journal& journal;
   Services& services;
   ServerData& data;
+  Protection& protection;
 };
 
 class Cluster {
@@ -55,8 +58,14 @@ class Cluster {
 
   [[nodiscard]] ObjectSource& objects() { return objects_; }
   [[nodiscard]] volumes::TokenSource& tokens() { return tokens_; }
+  // An event about this node.
+  void record(const NodeEvent& event);
+  // What the node's conditions come from changed.
+  void node_changed() { node_.input_changed(); }
   // For `keelson status`: {"server", "synced", "nodeReady", "errors", "lease", "statusesPending", "watches"}.
   [[nodiscard]] nlohmann::json status() const;
+  // How pods started, and what was asked of the API server.
+  void write_metrics(stats::MetricText& out) const;
 
  private:
   struct Prepared;  // what create() found out
@@ -80,6 +89,7 @@ class Cluster {
   std::shared_ptr<kube::ApiClient> api_;
   std::shared_ptr<kube::ApiClient> proxy_api_;  // null: the node's own is used
   EventRecorder events_;
+  stats::PodStartup startup_;
   StatusWriter statuses_;
   ObjectCache objects_;
   TokenManager tokens_;
@@ -92,6 +102,7 @@ class Cluster {
   std::unique_ptr<kube::CertificateManager> client_certificate_,
       serving_certificate_;  // null: somebody else's business
   Latch node_known_;
+  std::string csi_node_of_;  // UID of the Node whose CSINode was made
   TaskGroup tasks_;
 };
 

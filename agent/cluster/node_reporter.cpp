@@ -81,6 +81,11 @@ NodeInput NodeReporter::input() const {
   now.images = images_;
   now.volumes_in_use = std::vector<std::string>();
   now.errors = health_.errors(clock_.steady_now());
+  for (auto& error : seams_.errors()) now.errors.push_back(std::move(error));
+  const auto pressure = seams_.pressure();
+  now.memory_pressure = pressure.contains("MemoryPressure");
+  now.disk_pressure = pressure.contains("DiskPressure");
+  now.pid_pressure = pressure.contains("PIDPressure");
   now.recheck_at = health_.due(clock_.steady_now());
   return now;
 }

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "agent/node/lease_keeper.hpp"
@@ -23,6 +24,10 @@ struct NodeReporterSeams {
   std::function<void(const NodeEvent&)> on_event;
   // Why the pod network that this agent runs is not ready; "" when it is; nothing where the runtime runs it.
   std::function<std::optional<std::string>()> network_error;
+  // MemoryPressure, DiskPressure, PIDPressure: those that hold.
+  std::function<std::set<std::string>()> pressure;
+  // Why else the node is not Ready: "node is shutting down".
+  std::function<std::vector<std::string>()> errors;
 };
 
 struct NodeReporterOptions {
@@ -40,6 +45,8 @@ class NodeReporter {
 
   void start();
   Awaitable<void> stop();
+  // Pressure or errors of the seams are others.
+  void input_changed() { registrar_.input_changed(); }
   // Pods came or went: the runtime's images may be others.
   void images_changed() { images_stale_ = true; }
 

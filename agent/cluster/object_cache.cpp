@@ -1,5 +1,7 @@
 #include "agent/cluster/object_cache.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "agent/spec/references.hpp"
 #include "kube/client/objects.hpp"
 
@@ -43,6 +45,15 @@ Awaitable<Result<void>> ObjectCache::collect(Objects<T>& from, kube::ObjectMap<T
   co_return Result<void>();
 }
 
+// A Secret that a PersistentVolume names (CHAP of iscsi), as it is now.
+Awaitable<Result<void>> ObjectCache::collect_secret(kube::ObjectSet& out, std::string ns, std::string name) {
+  auto secret = co_await kube::get<kube::Secret>(api_, ns, name);
+  if (!secret && secret.error().code == Errc::not_found) co_return Result<void>();
+  if (!secret) co_return secret.error();
+  out.secrets[kube::object_key(ns, name)] = std::make_shared<const kube::Secret>(std::move(*secret));
+  co_return Result<void>();
+}
+
 Awaitable<Result<void>> ObjectCache::collect_claims(kube::ObjectSet& out, std::string ns, std::set<std::string> names) {
   for (const auto& name : names) {
     auto claim = co_await kube::get<kube::PersistentVolumeClaim>(api_, ns, name);
@@ -54,6 +65,10 @@ Awaitable<Result<void>> ObjectCache::collect_claims(kube::ObjectSet& out, std::s
     auto volume = co_await kube::get<kube::PersistentVolume>(api_, "", volume_name);
     if (!volume && volume.error().code == Errc::not_found) continue;
     if (!volume) co_return volume.error();
+    if (volume->spec.iscsi && volume->spec.iscsi->secret_ref) {
+      const kube::SecretReference ref = *volume->spec.iscsi->secret_ref;
+      CO_CHECK_OK(co_await collect_secret(out, ref.ns.empty() ? ns : ref.ns, ref.name));
+    }
     out.volumes[volume_name] = std::make_shared<const kube::PersistentVolume>(std::move(*volume));
   }
   co_return Result<void>();
@@ -89,6 +104,24 @@ void ObjectCache::release(Objects<T>& objects, const std::string& uid) {
     watched.release();
     it = objects.erase(it);
   }
+}
+
+Awaitable<Result<std::optional<std::string>>> ObjectCache::runtime_handler(std::string runtime_class) {
+  const std::string path = "/apis/node.k8s.io/v1/runtimeclasses/" + kube::url_encode(runtime_class);
+  auto question = kube::api_request("GET", path);
+  const auto answer = co_await api_.send(std::move(question));
+  if (answer) {
+    CO_TRY(const auto object, kube::parse_answer(*answer));
+    runtime_handlers_[runtime_class] = object->value("handler", "");
+  } else if (answer.error().code == Errc::not_found) {
+    runtime_handlers_.erase(runtime_class);
+    co_return make_error(Errc::not_found, "runtimeclass.node.k8s.io \"" + runtime_class + "\" not found");
+  }
+  const auto known = runtime_handlers_.find(runtime_class);
+  if (known == runtime_handlers_.end()) {
+    co_return answer.error().context("failed to get RuntimeClass " + runtime_class);
+  }
+  co_return std::optional(known->second);
 }
 
 void ObjectCache::pod_gone(const std::string& uid) {

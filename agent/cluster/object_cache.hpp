@@ -27,6 +27,10 @@ class ObjectCache final : public ObjectSource {
   // Waits until each object was looked for once, and until Services are known. Errors: unavailable, when the API server
   // does not answer in time.
   Awaitable<Result<kube::ObjectSet>> gather(std::shared_ptr<const kube::Pod> pod) override;
+  // Asks the API server each time; while it does not answer, a class is as it was last seen: its handler never changes,
+  // but a class may be deleted and made anew. Errors: runtimeclass.node.k8s.io "X" not found; else failed to get
+  // RuntimeClass X: ... (kl/runtimeclass/runtimeclass_manager.go, which follows all classes)
+  Awaitable<Result<std::optional<std::string>>> runtime_handler(std::string runtime_class) override;
   // The pod refers to nothing any more.
   void pod_gone(const std::string& uid);
   // All Services of the cluster; the first call says that they are known.
@@ -48,6 +52,7 @@ class ObjectCache final : public ObjectSource {
                                   std::string uid);
   template <class T>
   void release(Objects<T>& objects, const std::string& uid);
+  Awaitable<Result<void>> collect_secret(kube::ObjectSet& out, std::string ns, std::string name);
   Awaitable<Result<void>> collect_claims(kube::ObjectSet& out, std::string ns, std::set<std::string> names);
 
   Executor executor_;
@@ -55,6 +60,7 @@ class ObjectCache final : public ObjectSource {
   std::function<void(const std::vector<std::string>&)> on_change_;
   Objects<kube::ConfigMap> config_maps_;
   Objects<kube::Secret> secrets_;
+  std::map<std::string, std::string> runtime_handlers_;  // by RuntimeClass, as last seen
   ServiceList services_;
   Latch services_known_;
   TaskGroup tasks_;

@@ -121,7 +121,13 @@ void ApiPodSource::take(const std::shared_ptr<const kube::Pod>& pod) {
       reject(*pod, "InvalidNodeInfo", "Kubelet cannot get node info.");
       return;
     }
-    if (const auto refused = admit({*pod, *node, holders(uid), options_.allowed_sysctls})) {
+    const auto pressure = options_.pressure();
+    if (const auto refused = admit({.pod = *pod,
+                                    .node = *node,
+                                    .others = holders(uid),
+                                    .allowed_sysctls = options_.allowed_sysctls,
+                                    .pressure = {pressure.begin(), pressure.end()},
+                                    .shutting_down = options_.shutting_down()})) {
       reject(*pod, refused->reason, refused->message);
       return;
     }

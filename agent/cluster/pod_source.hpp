@@ -23,6 +23,8 @@ namespace keelson::agent {
 
 struct PodSourceOptions {
   std::vector<std::string> allowed_sysctls;
+  std::function<std::set<std::string>()> pressure;  // the node's conditions that keep pods away
+  std::function<bool()> shutting_down;
 };
 
 class ApiPodSource {

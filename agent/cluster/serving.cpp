@@ -19,7 +19,10 @@ HttpsOptions https_options(const ServingOptions& o, const Serving::Certificate& 
 Serving::Serving(Executor executor, ServerData& data, kube::Api& api, const Clock& clock, const std::string& node_name,
                  const ServingOptions& options, const Certificate& certificate)
     : options_(options),
-      routes_(executor, data, Api::Face::kubelet),
+      routes_(executor, data, Api::Face::kubelet,
+              {.debugging = options.debugging_handlers,
+               .system_log = options.system_log_handler,
+               .debug_flags = options.debug_flags_handler}),
       authenticator_(executor, &api, clock,
                      {.client_ca_file = options.client_ca_file,
                       .webhook = options.token_webhook,
@@ -33,7 +36,7 @@ Serving::Serving(Executor executor, ServerData& data, kube::Api& api, const Cloc
       health_(executor, routes_) {}
 
 Result<void> Serving::start() {
-  CHECK_OK(https_.start());
+  if (options_.enabled) CHECK_OK(https_.start());
   if (options_.healthz_port == 0) return {};
   CHECK_OK(health_.start(options_.healthz_address, options_.healthz_port));
   health_started_ = true;
@@ -41,7 +44,7 @@ Result<void> Serving::start() {
 }
 
 Awaitable<void> Serving::stop() {
-  co_await https_.stop();
+  if (options_.enabled) co_await https_.stop();
   if (health_started_) co_await health_.stop();
   co_await authenticator_.stop();
   co_await authorizer_.stop();

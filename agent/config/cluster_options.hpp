@@ -29,7 +29,8 @@ struct ServingOptions {
   Nanoseconds token_ttl = std::chrono::minutes(2);
   Nanoseconds allow_ttl = std::chrono::minutes(5);
   Nanoseconds deny_ttl = Seconds(30);
-  bool debugging_handlers = true;
+  bool debugging_handlers = true, system_log_handler = true, debug_flags_handler = true;
+  bool enabled = true;  // enableServer
 };
 
 struct ClusterOptions {
@@ -48,12 +49,14 @@ struct ClusterOptions {
   kube::StringMap eviction_hard = {{"memory.available", "100Mi"},
                                    {"nodefs.available", "10%"},
                                    {"imagefs.available", "15%"},
-                                   {"nodefs.inodesFree", "5%"}};
+                                   {"nodefs.inodesFree", "5%"},
+                                   {"imagefs.inodesFree", "5%"}};
   std::int64_t pods_per_core = 0;
   std::int64_t max_images = 50;
   Nanoseconds status_update = Seconds(10);
   Nanoseconds status_report = std::chrono::minutes(5);
   std::int64_t lease_seconds = 40;
+  Nanoseconds volume_stats_period = std::chrono::minutes(1);  // volumeStatsAggPeriod; below 0: volumes are not measured
   std::vector<std::string> allowed_sysctls;
 
   ServingOptions serving;

@@ -19,6 +19,9 @@ struct ConfigKind {
   std::set<std::string> without_effect;      // known to upstream; whole sub-objects by their top name
 };
 
+// The fields of KubeletConfiguration (kubelet_fields.cpp).
+[[nodiscard]] ConfigKind kubelet_kind();
+
 // By kind: KubeletConfiguration, KubeProxyConfiguration, KeelsonConfiguration.
 [[nodiscard]] const std::map<std::string, ConfigKind>& config_kinds();
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/config/cluster_options.hpp"
+#include "agent/config/protection_options.hpp"
 #include "base/log.hpp"
 #include "proxy/config.hpp"
 
@@ -38,7 +39,9 @@ struct Options {
   std::string runtime_endpoint = "unix:///run/containerd/containerd.sock";
   std::map<std::string, std::string> runtime_classes;  // RuntimeClass -> handler, beside those named as their handler
   unsigned parallel_starts = 4;  // pods that start at the same time: the best of 2, 4, 8, all on 2 cores (dev bench)
-  unsigned parallel_pulls = 4;
+  unsigned parallel_pulls = 4;  // from one registry
+  double pull_qps = 5;          // new pulls a second, all registries together; 0: no bound
+  unsigned pull_burst = 10;
 
   // Pod network.
   CniMode cni = CniMode::automatic;
@@ -65,6 +68,8 @@ struct Options {
   bool cpu_cfs_quota = true;
   std::int64_t cpu_cfs_quota_period_us = 100000;
   bool seccomp_default = false;
+
+  ProtectionOptions protection;
 
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;

@@ -110,6 +110,7 @@ Awaitable<Result<void>> Daemon::connect_runtime() {
   if (p.runtime.cgroup_driver && options_.cgroup_driver.empty()) p.facts.cgroup_driver = *p.runtime.cgroup_driver;
   p.context.runtime_name = p.runtime.name;
   p.context.recursive_read_only = p.runtime.recursive_read_only;
+  p.context.image_volumes = p.runtime.image_volumes;
   log_info("runtime connected",
            {{"runtime", p.runtime.name},
             {"version", p.runtime.version},
@@ -140,6 +141,11 @@ Awaitable<Result<void>> Daemon::start() {
   CO_CHECK_OK(with_context(co_await p.network.start(), "pod network"));
   CO_CHECK_OK(co_await connect_runtime());
   p.cgroups = spec::Cgroups(p.facts);
+  if (auto keyring = read_node_credentials(options_.root_dir)) {
+    p.images.set_node_credentials(std::move(*keyring));
+  } else {
+    log_warn("the node's registry credentials are not used", {{"error", keyring.error()}});
+  }
   CO_CHECK_OK(with_context(p.cgroups.ensure_qos(p.facts.hugepage_sizes), "QoS cgroups"));
   CO_CHECK_OK(co_await p.network.settle(*p.client, p.runtime));
   CO_CHECK_OK(with_context(co_await p.volumes.start(), "volumes"));
@@ -148,6 +154,7 @@ Awaitable<Result<void>> Daemon::start() {
   CO_CHECK_OK(p.connect());
   p.tasks.spawn("proxy", p.services.run());
   p.events.start();
+  CO_CHECK_OK(with_context(co_await p.protection.start(p.runtime), "node protection"));
   if (p.source) p.tasks.spawn("manifest folder", p.source->run());
   if (p.cluster) CO_CHECK_OK(co_await p.cluster->start());
   log_info("ready",
@@ -163,6 +170,7 @@ Awaitable<void> Daemon::stop() {
   p.tasks.cancel();
   co_await p.tasks.join();
   co_await p.events.stop();
+  co_await p.protection.stop();
   co_await p.pods.stop();
   co_await p.probes.stop();
   co_await p.images.stop();

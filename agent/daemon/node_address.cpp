@@ -1,8 +1,16 @@
 #include "agent/daemon/node_address.hpp"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <future>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "base/chrono.hpp"
 #include "base/unique_fd.hpp"
 #include "proxy/config.hpp"
 
@@ -28,17 +36,77 @@ std::string source_towards(int family, const char* destination) {
   return ::inet_ntop(family, source, text, sizeof text) != nullptr ? text : "";
 }
 
+using proxy::Family;
+using proxy::IpAddress;
+
+// What the resolver says. It cannot be told to hurry: the thread is left behind where it hangs.
+std::vector<std::string> look_up(const std::string& name, Milliseconds patience) {
+  auto answer = std::make_shared<std::promise<std::vector<std::string>>>();
+  auto ready = answer->get_future();
+  std::thread([answer, name] {
+    std::vector<std::string> out;
+    addrinfo hints{}, *list = nullptr;
+    hints.ai_socktype = SOCK_STREAM;
+    if (::getaddrinfo(name.c_str(), nullptr, &hints, &list) == 0) {
+      char text[NI_MAXHOST];
+      for (const addrinfo* a = list; a != nullptr; a = a->ai_next) {
+        if (::getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0) {
+          out.emplace_back(text);
+        }
+      }
+      ::freeaddrinfo(list);
+    }
+    answer->set_value(std::move(out));
+  }).detach();
+  if (ready.wait_for(patience) != std::future_status::ready) return {};
+  return ready.get();
+}
+
+// Whether others may be able to reach it.
+bool is_usable(const IpAddress& ip) {
+  constexpr const char* kNever[] = {"0.0.0.0/32", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4",
+                                    "::/128",     "::1/128",     "fe80::/10",      "ff00::/8"};
+  return std::none_of(std::begin(kNever), std::end(kNever),
+                      [&](const char* never) { return proxy::IpPrefix::parse(never)->contains(ip); });
+}
+
+std::optional<IpAddress> first_fitting(const std::vector<std::string>& candidates,
+                                       const std::vector<std::string>& local) {
+  std::optional<IpAddress> out;
+  for (const auto& text : candidates) {
+    const auto ip = IpAddress::parse(text);
+    if (!ip || !is_usable(*ip) || std::find(local.begin(), local.end(), ip->to_string()) == local.end()) continue;
+    if (ip->family() == Family::ipv4) return ip;
+    if (!out) out = ip;
+  }
+  return out;
+}
+
 }  // namespace
 
-std::vector<std::string> find_node_ips() {
+std::vector<std::string> choose_node_ips(const AddressSources& sources) {
+  auto primary = IpAddress::parse(sources.hostname);
+  if (!primary) primary = first_fitting(sources.looked_up, sources.local);
   std::vector<std::string> out;
-  if (auto ip = source_towards(AF_INET, "192.0.2.1"); !ip.empty()) out.push_back(std::move(ip));
-  if (auto ip = source_towards(AF_INET6, "2001:db8::1"); !ip.empty()) out.push_back(std::move(ip));
+  if (primary) out.push_back(primary->to_string());
+  for (const auto& text : sources.by_route) {
+    const auto ip = IpAddress::parse(text);
+    if (ip && (!primary || ip->family() != primary->family())) out.push_back(text);
+  }
   if (!out.empty()) return out;
-  for (const auto& ip : proxy::interface_addresses()) {
-    if (!ip.is_loopback()) return {ip.to_string()};
+  for (const auto& text : sources.local) {
+    if (const auto ip = IpAddress::parse(text); ip && !ip->is_loopback()) return {text};
   }
   return {"127.0.0.1"};
+}
+
+std::vector<std::string> find_node_ips(const std::string& hostname, bool resolve) {
+  AddressSources sources{.hostname = hostname};
+  if (resolve && !IpAddress::parse(hostname)) sources.looked_up = look_up(hostname, Seconds(3));
+  for (const auto& ip : proxy::interface_addresses()) sources.local.push_back(ip.to_string());
+  if (auto ip = source_towards(AF_INET, "192.0.2.1"); !ip.empty()) sources.by_route.push_back(std::move(ip));
+  if (auto ip = source_towards(AF_INET6, "2001:db8::1"); !ip.empty()) sources.by_route.push_back(std::move(ip));
+  return choose_node_ips(sources);
 }
 
 }  // namespace keelson::agent

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include "agent/daemon/stat_targets.hpp"
 #include "agent/pod/status.hpp"
 #include "agent/pod/volume_fields.hpp"
 #include "base/log.hpp"
+#include "volumes/empty_dir.hpp"
 
 namespace keelson::agent {
 namespace {
@@ -13,7 +15,9 @@ volumes::NodeFacts volume_facts(const spec::NodeFacts& facts) {
   volumes::NodeFacts out;
   out.name = facts.name;
   out.labels = {{"kubernetes.io/hostname", facts.name}, {"kubernetes.io/os", "linux"}};
-  out.allocatable_memory = facts.memory_bytes;
+  const auto memory = facts.allocatable.find("memory");
+  out.allocatable_memory = memory == facts.allocatable.end() ? facts.memory_bytes : memory->second.value();
+  out.huge_page_sizes = volumes::detect_huge_page_sizes();
   return out;
 }
 
@@ -42,7 +46,8 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
       cgroups(facts),
       network(executor, pool, options),
       services(executor, pool, options, facts.name, facts.ips, clock),
-      images(executor, *client, clock, options.parallel_pulls),
+      images(executor, *client, clock,
+             {.parallel = options.parallel_pulls, .qps = options.pull_qps, .burst = options.pull_burst}),
       volumes(executor, pool, volumes::linux_mounter(), options.root_dir, volume_facts(facts), clock),
       probes(executor, clock,
              {.exec =
@@ -72,10 +77,21 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
               .starts = starts,
               .journal = journal},
       pods(context),
+      protection({.executor = executor,
+                  .pool = pool,
+                  .clock = clock,
+                  .options = options,
+                  .facts = facts,
+                  .cri = *client,
+                  .pods = pods,
+                  .cgroups = cgroups,
+                  .journal = journal,
+                  .node_target = [this] { return node_stat_target(*this); },
+                  .pod_targets = [this] { return pod_stat_targets(*this); }}),
       events(executor, *client,
              {.on_event = [this](const cri::ContainerEvent& e) { pods.runtime_changed(e.container_id, e.sandbox_id); },
               .on_resync = [this] { resync(); }}),
-      data(*this),
+      data(*this, executor, options.cluster.volume_stats_period),
       server(executor, data, {.socket = options.socket}),
       tasks(executor) {
   objects.target = &no_objects;
@@ -98,7 +114,10 @@ Result<void> Daemon::Parts::connect() {
                                   .pods = pods,
                                   .journal = journal,
                                   .services = services,
-                                  .data = data}));
+                                  .data = data,
+                                  .protection = protection}));
+    protection.connect({.on_event = [this](const NodeEvent& event) { cluster->record(event); },
+                        .on_change = [this] { cluster->node_changed(); }});
     objects.target = &cluster->objects();
     tokens.target = &cluster->tokens();
   } else if (!options.manifests.empty()) {

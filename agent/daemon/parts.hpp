@@ -8,6 +8,7 @@
 #include "agent/daemon/daemon.hpp"
 #include "agent/daemon/facts.hpp"
 #include "agent/daemon/network.hpp"
+#include "agent/daemon/protection.hpp"
 #include "agent/daemon/runtime_facts.hpp"
 #include "agent/daemon/server_data.hpp"
 #include "agent/daemon/services.hpp"
@@ -61,6 +62,9 @@ struct Daemon::Parts {
     Awaitable<Result<kube::ObjectSet>> gather(std::shared_ptr<const kube::Pod> pod) override {
       return target->gather(std::move(pod));
     }
+    Awaitable<Result<std::optional<std::string>>> runtime_handler(std::string runtime_class) override {
+      return target->runtime_handler(std::move(runtime_class));
+    }
   } objects;
   // Likewise: tokens come from the cluster, which is made once the runtime is known.
   struct LateTokens final : volumes::TokenSource {
@@ -74,6 +78,7 @@ struct Daemon::Parts {
   PodManager pods;
   std::unique_ptr<ManifestSource> source;  // one of these two; none where only cleaning up
   std::unique_ptr<Cluster> cluster;
+  Protection protection;
   cri::EventStream events;
   NodeData data;
   UnixServer server;

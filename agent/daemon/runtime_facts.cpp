@@ -1,6 +1,9 @@
 #include "agent/daemon/runtime_facts.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "volumes/mounts.hpp"
 
 namespace keelson::agent {
 namespace {
@@ -8,6 +11,14 @@ namespace {
 std::string info_of(const cri::v1::StatusResponse& status, const std::string& key) {
   const auto it = status.info().find(key);
   return it == status.info().end() ? std::string() : it->second;
+}
+
+// containerd 1.x tells its whole configuration.
+std::string sandbox_image_of(const std::string& config) {
+  const auto json = nlohmann::json::parse(config, nullptr, false);
+  if (!json.is_object()) return {};
+  const auto it = json.find("sandboxImage");
+  return it != json.end() && it->is_string() ? it->get<std::string>() : std::string();
 }
 
 Awaitable<Result<cri::v1::StatusResponse>> verbose_status(cri::RuntimeService& runtime) {
@@ -37,10 +48,12 @@ Awaitable<Result<RuntimeFacts>> read_runtime_facts(cri::RuntimeService& runtime)
   CO_TRY(const auto status, co_await verbose_status(runtime));
   out.cni = cni::runtime_cni(info_of(status, "cniconfig"));
   if (const auto dirs = cni::runtime_cni_dirs(info_of(status, "config"))) out.cni_conf_dir = dirs->conf_dir;
+  out.sandbox_image = sandbox_image_of(info_of(status, "config"));
   const auto& handlers = status.runtime_handlers();
   out.recursive_read_only = std::any_of(handlers.begin(), handlers.end(), [](const auto& h) {
     return h.name().empty() && h.features().recursive_read_only_mounts();
   });
+  out.image_volumes = volumes::has_image_volumes(out.name, out.version);
   co_return out;
 }
 

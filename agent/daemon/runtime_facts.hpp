@@ -15,8 +15,10 @@ struct RuntimeFacts {
   std::string version;                              // "1.6.20~ds1"
   std::optional<spec::CgroupDriver> cgroup_driver;  // none: the runtime does not tell
   cni::RuntimeCni cni = cni::RuntimeCni::unknown;
+  std::string sandbox_image;                        // empty: the runtime does not tell (its images say "pinned" then)
   std::string cni_conf_dir;  // where the runtime looks for its networks; empty: it does not tell
   bool recursive_read_only = false;
+  bool image_volumes = false;
 };
 
 // Asks a connected runtime. Errors: what the runtime says.

@@ -1,13 +1,14 @@
 #include "agent/daemon/server_data.hpp"
 
-#include <sys/utsname.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "agent/config/effective.hpp"
+#include "agent/daemon/own_metrics.hpp"
 #include "agent/daemon/parts.hpp"
 #include "agent/daemon/stat_targets.hpp"
+#include "agent/node/machine_facts.hpp"
 #include "agent/pod/status.hpp"
 #include "agent/spec/names.hpp"
 #include "agent/stats/reader.hpp"
@@ -161,28 +162,10 @@ json NodeData::status() {
             {"problems", parts_.source ? parts_.source->problems().size() : 0}}}};
 }
 
-// What is in force here, under the names of the kubelet's own configuration.
 json NodeData::kubelet_config() {
-  const auto& o = parts_.options;
-  const bool systemd = parts_.facts.cgroup_driver == spec::CgroupDriver::systemd;
-  return {{"apiVersion", "kubelet.config.k8s.io/v1beta1"},
-          {"kind", "KubeletConfiguration"},
-          {"staticPodPath", o.manifests.string()},
-          {"containerRuntimeEndpoint", o.runtime_endpoint},
-          {"podLogsDir", o.pod_logs_dir.string()},
-          {"clusterDNS", o.cluster_dns},
-          {"clusterDomain", o.cluster_domain},
-          {"resolvConf", o.resolv_conf ? o.resolv_conf->string() : std::string()},
-          {"cgroupDriver", systemd ? "systemd" : "cgroupfs"},
-          {"cgroupRoot", o.cgroup_root},
-          {"cgroupsPerQOS", true},
-          {"maxPods", o.max_pods},
-          {"podPidsLimit", o.pod_pids_limit},
-          {"cpuCFSQuota", o.cpu_cfs_quota},
-          {"cpuCFSQuotaPeriod", std::to_string(o.cpu_cfs_quota_period_us / 1000) + "ms"},
-          {"seccompDefault", o.seccomp_default},
-          {"serializeImagePulls", o.parallel_pulls < 2},
-          {"maxParallelImagePulls", o.parallel_pulls}};
+  auto options = parts_.options;
+  options.cgroup_driver = parts_.facts.cgroup_driver == spec::CgroupDriver::systemd ? "systemd" : "cgroupfs";
+  return effective_kubelet_config(options);
 }
 
 std::string NodeData::node_name() { return parts_.facts.name; }
@@ -190,7 +173,16 @@ std::string NodeData::node_name() { return parts_.facts.name; }
 Awaitable<Result<stats::Sample>> NodeData::sample(stats::Detail detail) {
   auto node = node_stat_target(parts_);
   auto pods = pod_stat_targets(parts_);
-  if (detail == stats::Detail::full) co_await ask_runtime(*parts_.client, node, pods);
+  if (detail == stats::Detail::full) {
+    co_await ask_runtime(*parts_.client, node, pods);
+    co_await volume_stats_.refresh();
+    for (auto& pod : pods) pod.volumes = volume_stats_.of(pod.uid);
+  }
+  if (!system_cgroups_) {
+    auto find = [endpoint = parts_.options.runtime_endpoint] { return agent::system_cgroups(endpoint); };
+    system_cgroups_ = co_await parts_.pool.run(std::move(find));
+  }
+  node.system_cgroups = *system_cgroups_;
   auto read = [node = std::move(node), pods = std::move(pods), detail] {
     return stats::take_sample(node, pods, detail);
   };
@@ -200,9 +192,26 @@ Awaitable<Result<stats::Sample>> NodeData::sample(stats::Detail detail) {
 }
 
 stats::MachineFacts NodeData::machine() {
-  utsname system{};
-  ::uname(&system);
-  return {system.release, system.sysname, parts_.runtime.name + "://" + parts_.runtime.version};
+  const auto facts = read_machine_facts();
+  return {facts.kernel_version, facts.os_image,   parts_.runtime.name + "://" + parts_.runtime.version,
+          facts.boot_id,        facts.machine_id, facts.system_uuid};
+}
+
+Awaitable<void> NodeData::write_metrics(stats::MetricText& out) {
+  co_await volume_stats_.refresh(VolumeStats::Which::claims);
+  std::vector<stats::PodSample> pods;
+  for (const auto& view : parts_.pods.pods()) {
+    auto& pod = pods.emplace_back();
+    pod.ns = view.pod->metadata.ns;
+    pod.volumes = volume_stats_.of(view.pod->metadata.uid);
+  }
+  stats::write_volume_metrics(out, pods);
+  write_runtime_metrics(out, parts_.client->operations());
+  if (parts_.cluster) parts_.cluster->write_metrics(out);
+}
+
+void NodeData::write_probe_metrics(stats::MetricText& out) {
+  agent::write_probe_metrics(out, parts_.probes.totals());
 }
 
 std::filesystem::path NodeData::checkpoint_dir() { return parts_.options.root_dir / "checkpoints"; }

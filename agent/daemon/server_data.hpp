@@ -4,6 +4,7 @@
 #include <map>
 
 #include "agent/daemon/daemon.hpp"
+#include "agent/daemon/volume_stats.hpp"
 #include "agent/server/data.hpp"
 #include "agent/stats/cpu_rates.hpp"
 
@@ -14,7 +15,8 @@ struct PodView;
 class NodeData final : public ServerData {
  public:
   // `parts` must outlive this; its modules may be made after this.
-  explicit NodeData(Daemon::Parts& parts) : parts_(parts) {}
+  NodeData(Daemon::Parts& parts, const Executor& executor, Nanoseconds volume_stats_period)
+      : parts_(parts), volume_stats_(parts, executor, volume_stats_period) {}
 
   std::vector<PodEntry> pods() override;
   std::optional<PodEntry> find_pod(const std::string& ns, const std::string& name) override;
@@ -31,6 +33,8 @@ class NodeData final : public ServerData {
   std::string node_name() override;
   Awaitable<Result<stats::Sample>> sample(stats::Detail detail) override;
   stats::MachineFacts machine() override;
+  Awaitable<void> write_metrics(stats::MetricText& out) override;
+  void write_probe_metrics(stats::MetricText& out) override;
   cri::RuntimeService& runtime() override;
   BlockingPool& pool() override;
   SystemTime now() override;
@@ -42,6 +46,8 @@ class NodeData final : public ServerData {
 
   Daemon::Parts& parts_;
   stats::CpuRates cpu_rates_;
+  VolumeStats volume_stats_;
+  std::optional<std::map<std::string, std::string>> system_cgroups_;  // found when first asked for
   std::map<std::string, SystemTime> stopping_since_;  // by UID: when a pod was first seen stopping
 };
 

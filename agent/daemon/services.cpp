@@ -64,6 +64,10 @@ void Services::set_slices(const SliceList& slices) {
   slices_ = slices;
 }
 
+void Services::set_node_cidrs(const std::vector<std::string>& cidrs) {
+  if (proxier_ && !cidrs.empty()) proxier_->set_node_cidrs(cidrs);
+}
+
 Awaitable<void> Services::run() {
   if (proxier_) co_await proxier_->run();
 }

@@ -23,6 +23,8 @@ class Services {
 
   void set_services(const ServiceList& services);
   void set_slices(const SliceList& slices);
+  // The Node's podCIDRs, for detectLocalMode NodeCIDR; no rule is written before they are known there.
+  void set_node_cidrs(const std::vector<std::string>& cidrs);
   // Writes rules until cancelled; returns at once where the proxy is switched off.
   Awaitable<void> run();
 

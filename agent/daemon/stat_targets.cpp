@@ -1,10 +1,16 @@
 #include "agent/daemon/stat_targets.hpp"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include <map>
 
 #include "agent/daemon/parts.hpp"
 #include "agent/spec/cgroup_name.hpp"
 #include "agent/spec/names.hpp"
+#include "agent/stats/cgroup_files.hpp"
+#include "base/files.hpp"
+#include "base/unique_fd.hpp"
 
 namespace keelson::agent {
 namespace {
@@ -40,7 +46,37 @@ stats::PodTarget to_target(const Daemon::Parts& parts, const PodView& view) {
   return out;
 }
 
+std::string cgroup_of(const std::string& process) {
+  const auto text = read_file("/proc/" + process + "/cgroup", 1 << 16);
+  return text ? stats::parse_own_cgroup(*text) : std::string();
+}
+
+// 0: nobody to be found.
+pid_t peer_of(const std::string& endpoint) {
+  constexpr std::string_view kScheme = "unix://";
+  const auto path = endpoint.starts_with(kScheme) ? endpoint.substr(kScheme.size()) : endpoint;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return 0;
+  path.copy(address.sun_path, path.size());
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd || ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return 0;
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  return ::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
 }  // namespace
+
+std::map<std::string, std::string> system_cgroups(const std::string& endpoint) {
+  std::map<std::string, std::string> out;
+  const auto add = [&out](const char* name, std::string cgroup) {
+    if (!cgroup.empty() && cgroup != "/") out.emplace(name, std::move(cgroup));
+  };
+  add("kubelet", cgroup_of("self"));
+  if (const pid_t runtime = peer_of(endpoint); runtime > 0) add("runtime", cgroup_of(std::to_string(runtime)));
+  return out;
+}
 
 stats::NodeTarget node_stat_target(const Daemon::Parts& parts) {
   const auto& facts = parts.facts;

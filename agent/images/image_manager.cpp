@@ -4,6 +4,7 @@
 
 #include "agent/spec/image_ref.hpp"
 #include "base/log.hpp"
+#include "base/strings.hpp"
 
 namespace keelson::agent {
 namespace {
@@ -23,6 +24,14 @@ ImageOutcome waiting(std::string reason, std::string message, SystemTime retry_a
   return {.facts = {}, .wait = ImageWait{std::move(reason), std::move(message), retry_at}};
 }
 
+// Tells credentials apart without keeping them in a key.
+std::string fingerprint(const std::vector<RegistryAuth>& auths) {
+  if (auths.empty()) return {};
+  std::string all;
+  for (const auto& auth : auths) all += auth.username + '\0' + auth.password + '\0';
+  return " " + to_hex(sha256(all)).substr(0, 16);
+}
+
 constexpr auto kLookAgain = std::chrono::seconds(10);
 // A failed pull shows as ErrImagePull for this long, then as ImagePullBackOff until it is tried again.
 constexpr auto kShowError = std::chrono::seconds(1);
@@ -31,7 +40,11 @@ constexpr auto kShowError = std::chrono::seconds(1);
 
 // One pull that any number of pods wait for.
 struct ImageManager::Pull {
+  std::string key;  // in pulls_
   std::string name;
+  std::string registry;
+  std::vector<RegistryAuth> auths;
+  bool begun = false;
   bool done = false;
   std::optional<Error> error;
   std::uint64_t size = 0;
@@ -39,8 +52,13 @@ struct ImageManager::Pull {
   std::list<Notifier*> waiters;
 };
 
-ImageManager::ImageManager(Executor executor, cri::ImageService& images, const Clock& clock, unsigned parallel_pulls)
-    : images_(images), clock_(clock), places_(executor, parallel_pulls), backoff_(BackoffPolicy{}), tasks_(executor) {}
+ImageManager::ImageManager(Executor executor, cri::ImageService& images, const Clock& clock, PullLimits limits)
+    : images_(images),
+      clock_(clock),
+      limits_(limits),
+      rate_(limits.qps, limits.burst),
+      backoff_(BackoffPolicy{}),
+      tasks_(executor) {}
 
 void ImageManager::forget(const std::string& image) {
   if (auto name = spec::with_default_tag(image)) present_.erase(*name);
@@ -90,7 +108,9 @@ Awaitable<ImageOutcome> ImageManager::ensure(ImageRequest request, PodJournal& j
       co_return waiting("ErrImageNeverPull", text, clock_.now() + kLookAgain);
     }
   }
-  const std::string key = request.pod_uid + "_" + *name;
+  if (request.auths.empty()) request.auths = node_credentials_.find(*name);
+  // Other credentials are another try.
+  const std::string key = request.pod_uid + "_" + *name + fingerprint(request.auths);
   if (const auto until = backoff_.blocked_until(key, clock_.now())) {
     const auto text = "Back-off pulling image " + in_quotes(request.image);
     journal.event(EntryKind::normal, request.object, "BackOff", text);
@@ -101,38 +121,82 @@ Awaitable<ImageOutcome> ImageManager::ensure(ImageRequest request, PodJournal& j
   co_return co_await pull(std::move(request), *name, journal);
 }
 
-std::shared_ptr<ImageManager::Pull> ImageManager::join_pull(const std::string& name) {
-  auto& slot = pulls_[name];
+Semaphore& ImageManager::places_of(const std::string& registry) {
+  auto& places = places_[registry];
+  if (!places) places = std::make_unique<Semaphore>(tasks_.executor(), limits_.parallel);
+  return *places;
+}
+
+std::shared_ptr<ImageManager::Pull> ImageManager::join_pull(const std::string& name, std::vector<RegistryAuth> auths) {
+  const auto key = name + fingerprint(auths);
+  auto& slot = pulls_[key];
   if (!slot) {
     slot = std::make_shared<Pull>();
+    slot->key = key;
     slot->name = name;
+    slot->registry = registry_of(name);
+    slot->auths = std::move(auths);
     tasks_.spawn("pull " + name, run_pull(slot));
   }
   return slot;
 }
 
+// With each of the credentials until one does; what all of them gave where none did.
+Awaitable<std::optional<Error>> ImageManager::pull_with(std::string name, std::vector<RegistryAuth> auths) {
+  std::optional<Error> failure;
+  std::vector<std::string> messages;
+  const auto tries = std::max<std::size_t>(auths.size(), 1);
+  for (std::size_t i = 0; i < tries; ++i) {
+    cri::v1::PullImageRequest request;
+    request.mutable_image()->set_image(name);
+    if (i < auths.size()) {
+      request.mutable_auth()->set_username(auths[i].username);
+      request.mutable_auth()->set_password(auths[i].password);
+    }
+    const auto pulled = co_await images_.pull_image(std::move(request));
+    if (pulled) co_return std::nullopt;
+    failure = pulled.error();
+    messages.push_back(failure->message);
+  }
+  if (messages.size() > 1) failure->message = "[" + join(messages, ", ") + "]";
+  co_return failure;
+}
+
 Awaitable<void> ImageManager::run_pull(std::shared_ptr<Pull> pull) {
-  const auto place = co_await places_.acquire();
+  const auto place = co_await places_of(pull->registry).acquire();
+  if (const auto wait = rate_.take(clock_.steady_now()); wait.count() > 0) co_await sleep_for(wait);
+  pull->begun = true;
+  for (auto* waiter : pull->waiters) waiter->notify();
   const auto start = clock_.steady_now();
-  cri::v1::PullImageRequest request;
-  request.mutable_image()->set_image(pull->name);
-  const auto pulled = co_await images_.pull_image(std::move(request));
+  pull->error = co_await pull_with(pull->name, pull->auths);
   pull->took = clock_.steady_now() - start;
-  if (!pulled) pull->error = pulled.error();
   present_.erase(pull->name);
-  if (pulled) {
+  if (!pull->error) {
     cri::v1::ImageStatusRequest inspect;
     inspect.mutable_image()->set_image(pull->name);
     const auto reply = co_await images_.image_status(std::move(inspect));
     if (reply) pull->size = reply->image().size();
   }
   pull->done = true;
-  pulls_.erase(pull->name);
+  pulls_.erase(pull->key);
   for (auto* waiter : pull->waiters) waiter->notify();
 }
 
-ImageOutcome ImageManager::pull_failed(const ImageRequest& request, const std::string& why, PodJournal& journal) {
-  const std::string key = request.pod_uid + "_" + *spec::with_default_tag(request.image);
+// What `keelson explain` shows while the pull goes on: since when, from where, and what it waits for itself.
+void ImageManager::tell_wait(const Pull& pull, const ImageRequest& request, PodJournal& journal) const {
+  if (pull.begun) {
+    journal.wait(request.object, "image " + pull.name, "it is being pulled from " + pull.registry,
+                 "a slow registry or network delays only the pods that need it");
+    return;
+  }
+  journal.wait(request.object, "image " + pull.name,
+               "other images are being pulled from " + pull.registry + " first (" + std::to_string(limits_.parallel) +
+                   " at a time, " + std::to_string(pulls_.size()) + " wanted on this node)",
+               "maxParallelImagePulls and registryPullQPS bound how many begin");
+}
+
+ImageOutcome ImageManager::pull_failed(const ImageRequest& request, const std::string& key, const std::string& why,
+                                       PodJournal& journal) {
   const auto now = clock_.now();
   backoff_.collect(now);
   backoff_.fail(key, now);
@@ -147,20 +211,24 @@ ImageOutcome ImageManager::pull_failed(const ImageRequest& request, const std::s
 Awaitable<ImageOutcome> ImageManager::pull(ImageRequest request, std::string name, PodJournal& journal) {
   journal.event(EntryKind::normal, request.object, "Pulling", "Pulling image " + in_quotes(request.image));
   const auto start = clock_.steady_now();
-  const auto shared = join_pull(name);
-  Notifier done(tasks_.executor());
-  const auto place = shared->waiters.insert(shared->waiters.end(), &done);
+  const std::string key = request.pod_uid + "_" + name + fingerprint(request.auths);
+  const auto shared = join_pull(name, request.auths);
+  Notifier changed(tasks_.executor());
+  const auto place = shared->waiters.insert(shared->waiters.end(), &changed);
   struct Leave {
     std::list<Notifier*>& list;
     std::list<Notifier*>::iterator at;
     ~Leave() { list.erase(at); }
   } leave{shared->waiters, place};
-  while (!shared->done) co_await done.wait();
-  if (shared->error) co_return pull_failed(request, shared->error->message, journal);
+  while (!shared->done) {
+    tell_wait(*shared, request, journal);
+    co_await changed.wait();
+  }
+  journal.clear_wait(request.object);
+  if (shared->error) co_return pull_failed(request, key, shared->error->message, journal);
   const auto seen = co_await inspect(name);
-  if (!seen) co_return pull_failed(request, seen.error().message, journal);
-  if (!*seen) co_return pull_failed(request, "the runtime does not show the image it pulled", journal);
-  const std::string key = request.pod_uid + "_" + name;
+  if (!seen) co_return pull_failed(request, key, seen.error().message, journal);
+  if (!*seen) co_return pull_failed(request, key, "the runtime does not show the image it pulled", journal);
   backoff_.reset(key);
   last_error_.erase(key);
   journal.event(EntryKind::normal, request.object, "Pulled",

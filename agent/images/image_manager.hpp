@@ -1,6 +1,7 @@
 // Images: whether one is present, pulling it when the policy asks for it, and the backoff between failed pulls. Pulls
-// of the same image by several pods are one pull; the number of pulls at a time is bounded, and a slow registry delays
-// only the pods that need it. After upstream's pkg/kubelet/images/image_manager.go.
+// of the same image by several pods with the same credentials are one pull. The number of pulls at a time is bounded
+// for each registry by itself, so a slow registry delays only the pods that need it. After upstream's
+// pkg/kubelet/images/image_manager.go.
 #pragma once
 
 #include <functional>
@@ -9,6 +10,8 @@
 #include <optional>
 #include <string>
 
+#include "agent/images/credentials.hpp"
+#include "agent/images/pull_rate.hpp"
 #include "agent/journal/journal.hpp"
 #include "agent/spec/security.hpp"
 #include "base/backoff.hpp"
@@ -40,20 +43,33 @@ struct ImageOutcome {
 
 struct ImageRequest {
   std::string pod_uid;
-  std::string image;   // as the spec writes it
-  std::string policy;  // Always, IfNotPresent, Never
-  std::string object;  // for the journal: "container web"
+  std::string image;                  // as the spec writes it
+  std::string policy;                 // Always, IfNotPresent, Never
+  std::string object;                 // for the journal: "container web"
+  std::vector<RegistryAuth> auths{};  // to try in this order; none: anonymously
+};
+
+struct PullLimits {
+  unsigned parallel = 4;  // pulls from one registry at a time
+  double qps = 5;         // see PullRate
+  unsigned burst = 10;
 };
 
 class ImageManager {
  public:
-  ImageManager(Executor executor, cri::ImageService& images, const Clock& clock, unsigned parallel_pulls);
+  ImageManager(Executor executor, cri::ImageService& images, const Clock& clock, PullLimits limits);
 
   // The image's facts, pulled if need be; events go to `journal`. `before_pull` is called when a pull will be waited
   // for: the caller lets go of what others wait for.
   Awaitable<ImageOutcome> ensure(ImageRequest request, PodJournal& journal, std::function<void()> before_pull);
   // The runtime said that the image is not there after all: look again next time.
   void forget(const std::string& image);
+  // The image with this ID was removed.
+  void image_removed(const std::string& id) {
+    std::erase_if(present_, [&](const auto& entry) { return entry.second.ref == id; });
+  }
+  // The node's own credentials, tried for images that a pod's own do not match.
+  void set_node_credentials(Keyring keyring) { node_credentials_ = std::move(keyring); }
   // Number of pulls under way, for the progress line.
   [[nodiscard]] std::size_t pulling() const { return pulls_.size(); }
   // Stops pulls and waits for their end.
@@ -63,17 +79,24 @@ class ImageManager {
   struct Pull;
   Awaitable<Result<std::optional<ImageFacts>>> inspect(std::string image);
   Awaitable<ImageOutcome> pull(ImageRequest request, std::string name, PodJournal& journal);
-  std::shared_ptr<Pull> join_pull(const std::string& name);
+  std::shared_ptr<Pull> join_pull(const std::string& name, std::vector<RegistryAuth> auths);
+  Awaitable<std::optional<Error>> pull_with(std::string name, std::vector<RegistryAuth> auths);
+  [[nodiscard]] Semaphore& places_of(const std::string& registry);
+  void tell_wait(const Pull& pull, const ImageRequest& request, PodJournal& journal) const;
   Awaitable<void> run_pull(std::shared_ptr<Pull> pull);
-  ImageOutcome pull_failed(const ImageRequest& request, const std::string& why, PodJournal& journal);
+  ImageOutcome pull_failed(const ImageRequest& request, const std::string& key, const std::string& why,
+                           PodJournal& journal);
 
   cri::ImageService& images_;
   const Clock& clock_;
-  Semaphore places_;
+  PullLimits limits_;
+  PullRate rate_;
+  Keyring node_credentials_;
+  std::map<std::string, std::unique_ptr<Semaphore>> places_;  // by registry
   BackoffTable backoff_;
   std::map<std::string, std::string> last_error_;       // by backoff key
   std::map<std::string, ImageFacts> present_;           // by name; what ImageStatus said
-  std::map<std::string, std::shared_ptr<Pull>> pulls_;  // under way, by name
+  std::map<std::string, std::shared_ptr<Pull>> pulls_;  // under way, by name and credentials
   TaskGroup tasks_;
 };
 

@@ -10,6 +10,8 @@ namespace {
 
 using spec::is_sidecar;
 
+constexpr const char* kDisruption = "DisruptionTarget";
+
 struct Verdict {
   bool ok = false;
   std::string reason;
@@ -64,6 +66,11 @@ Verdict ready_verdict(const StatusInput& in, const Verdict& containers) {
   return {true, "", ""};
 }
 
+// The node itself ended the pod (k8s.io/api core/v1, DisruptionTarget).
+bool is_disruption(const Waiting& failure) {
+  return failure.reason == "Evicted" || failure.reason == "Terminated" || failure.reason == "Preempting";
+}
+
 }  // namespace
 
 std::vector<kube::PodCondition> make_conditions(const StatusInput& in, const kube::PodStatus& status) {
@@ -89,6 +96,11 @@ std::vector<kube::PodCondition> make_conditions(const StatusInput& in, const kub
   add("Ready", ready_verdict(in, containers));
   add("ContainersReady", containers);
   add("PodScheduled", {true, "", ""});
+  if (in.failure != nullptr && is_disruption(*in.failure)) {
+    add(kDisruption, {true, "TerminationByKubelet", in.failure->message});
+  } else if (const auto* told = find_condition(in.previous.conditions, kDisruption)) {
+    out.push_back(*told);
+  }
   return out;
 }
 

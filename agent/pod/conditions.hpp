@@ -8,7 +8,8 @@
 namespace keelson::agent {
 
 // The conditions for `status`, whose phase and container statuses (in spec order) are already there, in upstream's
-// order: PodReadyToStartContainers, Initialized, Ready, ContainersReady, PodScheduled. lastTransitionTime is kept from
+// order: PodReadyToStartContainers, Initialized, Ready, ContainersReady, PodScheduled, and DisruptionTarget where the node
+// ended the pod. lastTransitionTime is kept from
 // input.previous where the condition's status is the same.
 [[nodiscard]] std::vector<kube::PodCondition> make_conditions(const StatusInput& input, const kube::PodStatus& status);
 

@@ -28,6 +28,12 @@ class ObjectSource {
   // The ConfigMaps, Secrets, claims, volumes and Services that the pod refers to; one that does not exist is left out,
   // and what needs it says so. Errors: the source cannot be asked.
   virtual Awaitable<Result<kube::ObjectSet>> gather(std::shared_ptr<const kube::Pod> pod) = 0;
+  // The runtime's handler for a RuntimeClass; nothing where classes are no objects: then the configuration says, or the
+  // class is named as its handler. Errors: there is no such class; the source cannot be asked.
+  virtual Awaitable<Result<std::optional<std::string>>> runtime_handler(std::string runtime_class) {
+    static_cast<void>(runtime_class);
+    co_return std::optional<std::string>();
+  }
 };
 
 struct PodContext {
@@ -46,6 +52,7 @@ struct PodContext {
   std::string runtime_name = "containerd";
   bool service_hosts = false;                           // put Service names into /etc/hosts: no cluster DNS here
   bool recursive_read_only = false;                     // the runtime has it
+  bool image_volumes = false;                           // the runtime mounts images as volumes
   std::map<std::string, std::string> runtime_handlers;  // RuntimeClass name -> handler; absent: the name itself
 
   // worker -> manager: the pod's status changed.

@@ -1,6 +1,7 @@
 #include "agent/pod/manager.hpp"
 
 #include <algorithm>
+#include <boost/asio/multiple_exceptions.hpp>
 #include <boost/system/system_error.hpp>
 #include <set>
 
@@ -170,6 +171,8 @@ Awaitable<void> PodManager::run_worker(std::string uid) {
       done = true;
     } catch (const boost::system::system_error&) {
       throw;  // cancelled: the daemon stops
+    } catch (const asio::multiple_exceptions& e) {
+      std::rethrow_exception(e.first_exception());  // both sides of a "||" were cancelled
     } catch (const std::exception& e) {
       failure = e.what();
     }
@@ -208,6 +211,10 @@ void PodManager::remove(const std::string& uid, std::optional<std::int64_t> grac
   std::erase_if(early_, [&](const auto& p) { return p->metadata.uid == uid; });
   std::erase_if(waiting_, [&](const auto& entry) { return entry.second->metadata.uid == uid; });
   if (const auto it = workers_.find(uid); it != workers_.end()) it->second->stop(grace);
+}
+
+void PodManager::end(const std::string& uid, Waiting why, std::int64_t grace) {
+  if (const auto it = workers_.find(uid); it != workers_.end()) it->second->end(std::move(why), grace);
 }
 
 void PodManager::runtime_changed(const std::string& container_id, const std::string& sandbox_id) {

@@ -44,6 +44,9 @@ class PodManager {
   // The pod is not wanted any more: it is stopped with its own grace period (or `grace`, where given) and removed.
   void remove(const std::string& uid, std::optional<std::int64_t> grace = std::nullopt);
 
+  // The pod has failed, for `why` (eviction, shutdown): it is stopped with `grace` seconds, shows Failed, and stays so.
+  void end(const std::string& uid, Waiting why, std::int64_t grace);
+
   // The runtime says that something happened to this container or sandbox.
   void runtime_changed(const std::string& container_id, const std::string& sandbox_id);
   // Anything may have happened: lists the runtime once and looks closer at pods that differ.

@@ -13,6 +13,7 @@
 #include "agent/spec/sandbox_config.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
+#include "base/strings.hpp"
 #include "volumes/mounts.hpp"
 
 namespace keelson::agent {
@@ -30,6 +31,8 @@ spec::Mount to_spec_mount(const volumes::ContainerMount& m) {
   out.read_only = m.read_only;
   out.recursive_read_only = m.recursive_read_only;
   out.propagation = static_cast<spec::Propagation>(m.propagation);
+  out.image = m.image;
+  out.image_sub_path = m.image_sub_path;
   return out;
 }
 
@@ -90,6 +93,21 @@ void PodWorker::container_failed(const std::string& name, const Error& error, st
   fail(name, {reason, error.message}, kConfigRetry);
 }
 
+// What the pod's imagePullSecrets hold for the image. A secret that is not there is no failure: the pull may work without.
+std::vector<RegistryAuth> PodWorker::pull_credentials(const std::string& image) {
+  if (pod_->spec.image_pull_secrets.empty()) return {};
+  const auto secrets = read_pull_secrets(*pod_, *objects_);
+  if (!secrets.missing.empty()) {
+    journal().event(EntryKind::warning, "pod", "FailedToRetrieveImagePullSecret",
+                    "Unable to retrieve some image pull secrets (" + join(secrets.missing, ", ") +
+                        "); attempting to pull the image may not succeed.");
+  }
+  for (const auto& why : secrets.unreadable) {
+    journal().event(EntryKind::warning, "pod", "FailedToRetrieveImagePullSecret", "Image pull secret not used: " + why);
+  }
+  return secrets.keyring.find(image);
+}
+
 Awaitable<bool> PodWorker::start_container(StartContainer start) {
   const auto* container = find_container(start.name);
   if (container == nullptr) co_return false;
@@ -102,9 +120,11 @@ Awaitable<bool> PodWorker::start_container(StartContainer start) {
     }
     co_return ran.has_value();
   }
-  ImageRequest request{uid(), container->image, container->image_pull_policy, "container " + start.name};
+  ImageRequest request{uid(), container->image, container->image_pull_policy, "container " + start.name,
+                       pull_credentials(container->image)};
   std::function<void()> let_go = [this] { permit_.release(); };
   auto image = co_await ctx_.images.ensure(std::move(request), journal(), std::move(let_go));
+  if (!image.wait) image.wait = co_await pull_image_volumes(start.name);
   if (image.wait) {
     const auto& wait = *image.wait;
     journal().wait("container " + start.name, wait.reason, wait.message,
@@ -161,9 +181,10 @@ Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container
     return spec::expand_strict(text, environment.variables);
   };
   CO_TRY(auto sub_requests, volumes::sub_path_requests(container, mounted_, expand));
-  volumes::SubPathMounts sub_paths;
+  CO_TRY(auto sub_paths, volumes::image_sub_paths(container, mounted_, expand));
   if (!sub_requests.empty()) {
-    CO_TRY(sub_paths, co_await ctx_.volumes.prepare_sub_paths(uid(), std::move(sub_requests)));
+    CO_TRY(auto prepared, co_await ctx_.volumes.prepare_sub_paths(uid(), std::move(sub_requests)));
+    sub_paths.merge(prepared);
   }
   CO_TRY(const auto mounts, volumes::make_mounts(container, mounted_, sub_paths, {ctx_.recursive_read_only}));
   CO_TRY(const auto devices, volumes::make_devices(container, mounted_));

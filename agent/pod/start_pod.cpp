@@ -55,6 +55,8 @@ Result<void> prepare(NodePreparation& p) {
 std::string volume_hint(const std::string& message) {
   if (message.find("not found") != std::string::npos) return "create the object it names, or correct the name";
   if (message.find("non-existent") != std::string::npos) return "add the key to the object, or correct items[].key";
+  if (message.find("which this node has not") != std::string::npos) return "install it on this node";
+  if (message.find("does not support") != std::string::npos) return "use a volume that this node supports";
   return "see the message; the agent tries again by itself";
 }
 
@@ -106,8 +108,10 @@ Awaitable<Result<SandboxObservation>> PodWorker::run_sandbox(std::uint32_t attem
   cri::v1::RunPodSandboxRequest request;
   *request.mutable_config() = std::move(config);
   if (pod_->spec.runtime_class_name && !pod_->spec.runtime_class_name->empty()) {
-    const auto it = ctx_.runtime_handlers.find(*pod_->spec.runtime_class_name);
-    request.set_runtime_handler(it == ctx_.runtime_handlers.end() ? *pod_->spec.runtime_class_name : it->second);
+    const std::string name = *pod_->spec.runtime_class_name;
+    CO_TRY(const auto handler, co_await ctx_.objects.runtime_handler(name));
+    const auto it = ctx_.runtime_handlers.find(name);
+    request.set_runtime_handler(handler ? *handler : it == ctx_.runtime_handlers.end() ? name : it->second);
   }
   CO_TRY(const auto reply, co_await ctx_.runtime.run_pod_sandbox(std::move(request)));
   ctx_.learn_id(reply.pod_sandbox_id(), uid());

@@ -52,6 +52,21 @@ const kube::ContainerStatus* previous_of(const std::vector<kube::ContainerStatus
   return it == list.end() ? nullptr : &*it;
 }
 
+// The container's mounts as they are; recursiveReadOnly is told of read-only ones only.
+std::vector<kube::VolumeMountStatus> mount_statuses(const StatusInput& in, const kube::Container& container) {
+  std::vector<kube::VolumeMountStatus> out;
+  for (const kube::VolumeMount& mount : container.volume_mounts) {
+    kube::VolumeMountStatus& status = out.emplace_back();
+    status.name = mount.name;
+    status.mount_path = mount.mount_path;
+    status.read_only = mount.read_only;
+    if (!mount.read_only) continue;
+    const bool wanted = mount.recursive_read_only == "Enabled" || mount.recursive_read_only == "IfPossible";
+    status.recursive_read_only = wanted && in.recursive_read_only ? "Enabled" : "Disabled";
+  }
+  return out;
+}
+
 void fill_from_runtime(const StatusInput& in, const ContainerObservation& c, kube::ContainerStatus& out) {
   out.restart_count = static_cast<std::int32_t>(c.attempt);
   out.container_id = container_uri(in, c.id);
@@ -94,6 +109,7 @@ kube::ContainerStatus make_container_status(const StatusInput& in, const kube::C
   const auto* newest = in.observed.find(spec.name);
   if (newest != nullptr) {
     fill_from_runtime(in, *newest, out);
+    out.volume_mounts = mount_statuses(in, spec);
     if (const auto* older = in.observed.find(spec.name, 1); older != nullptr && older->state == RunState::exited) {
       out.last_state = terminated_state(in, *older);
     }

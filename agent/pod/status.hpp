@@ -23,6 +23,7 @@ struct StatusInput {
   SystemTime now;
   bool stopping = false;             // the pod is being deleted or stopped
   const Waiting* failure = nullptr;  // why the pod as a whole has failed; it is Failed once nothing of it runs
+  bool recursive_read_only = false;  // the runtime has it: read-only mounts that ask for it are Enabled
   const ActuatedMap* actuated = nullptr;  // resources as they were set on the containers
   const Waiting* resizing = nullptr;      // a resize is under way; its reason and message where it fails
 };

@@ -4,6 +4,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <filesystem>
 
+#include "agent/housekeeping/log_files.hpp"
 #include "agent/pod/hooks.hpp"
 #include "agent/pod/observer.hpp"
 #include "agent/pod/status.hpp"
@@ -181,6 +182,22 @@ Awaitable<Result<void>> PodWorker::remove_everything() {
     return remove_files(rest.facts, *rest.pod, rest.observed);
   };
   co_return co_await ctx_.pool.run(std::move(work));
+}
+
+// The log of an instance that the runtime has forgotten, all that was rotated of it, and the link to it.
+Awaitable<void> PodWorker::remove_logs(std::string container_id) {
+  const auto* seen = observed_.find_id(container_id);
+  if (seen == nullptr) co_return;
+  const auto log = seen->log_path.empty() ? spec::pod_log_dir(ctx_.facts, *pod_) /
+                                                spec::container_log_path(seen->name, seen->attempt)
+                                          : std::filesystem::path(seen->log_path);
+  const auto link = spec::container_log_link(ctx_.facts, *pod_, seen->name, container_id);
+  auto work = [log, link]() -> Result<void> {
+    CHECK_OK(remove_file(link));
+    return remove_log(log);
+  };
+  const auto removed = co_await run_job(std::move(work));
+  if (!removed) log_warn("log not removed", {{"pod", key()}, {"log", log.string()}, {"error", removed.error()}});
 }
 
 Awaitable<void> PodWorker::stop_and_remove() {

@@ -15,8 +15,10 @@ namespace {
 
 constexpr BackoffPolicy kRetryPolicy{Milliseconds(500), Seconds(10), Seconds(120)};
 
-// What an earlier agent said of the pod, or what the API server shows of it.
+// What an earlier agent said of the pod, or what the API server shows of it. A pod of the folder that a shutdown ended
+// starts again: nobody else would replace it.
 kube::PodStatus initial_status(const kube::Pod& pod, const std::optional<Checkpoint>& checkpoint) {
+  if (checkpoint && checkpoint->status.reason == kTerminatedByShutdown) return pod.status;
   return checkpoint ? checkpoint->status : pod.status;
 }
 
@@ -46,6 +48,7 @@ PodWorker::PodWorker(PodContext& context, std::shared_ptr<const kube::Pod> pod, 
       retries_(kRetryPolicy),
       wake_(context.executor),
       stop_requested_(context.executor),
+      end_requested_(context.executor),
       look_at_all_(!known_absent),
       adopting_(!known_absent),
       hosts_written_(!known_absent) {
@@ -68,6 +71,16 @@ void PodWorker::stop(std::optional<std::int64_t> grace) {
   stopping_ = true;
   stop_requested_.notify();
   wake_.notify();
+}
+
+void PodWorker::end(Waiting why, std::int64_t grace) {
+  if (failure_ || is_terminal_phase(status_->phase)) return;
+  log_warn("pod is ended", {{"pod", key()}, {"reason", why.reason}, {"message", why.message}});
+  journal().event(EntryKind::warning, "pod", why.reason, why.message);
+  journal().wait("pod", "its end: " + why.reason, why.message, "a controller replaces it where it belongs to one");
+  failure_ = std::move(why);
+  end_grace_ = grace;
+  end_requested_.notify();
 }
 
 void PodWorker::runtime_changed(const std::string& id) {
@@ -125,7 +138,8 @@ bool PodWorker::blocked(const std::string& object) const {
 
 Awaitable<void> PodWorker::run() {
   using boost::asio::experimental::awaitable_operators::operator||;
-  if (!stopping_) co_await (sync_until_stopped() || stop_requested_.wait());
+  // An end that is asked for cuts short whatever the pod waits for, and the next round sees to it.
+  while (!stopping_) co_await (sync_until_stopped() || stop_requested_.wait() || end_requested_.wait());
   permit_.release();
   co_await stop_and_remove();
 }
@@ -288,8 +302,8 @@ void PodWorker::publish(const Plan& plan) {
   }
   const auto facts = probe_facts();
   auto status = make_status({*pod_, observed_, facts, waiting, *status_, ctx_.facts.ips, ctx_.runtime_name,
-                             ctx_.clock.now(), stopping_, failure_ ? &*failure_ : nullptr, &actuated_,
-                             resizing_ ? &*resizing_ : nullptr});
+                             ctx_.clock.now(), stopping_, failure_ ? &*failure_ : nullptr, ctx_.recursive_read_only,
+                             &actuated_, resizing_ ? &*resizing_ : nullptr});
   for (const auto& [name, wait] : plan.waiting) {
     journal().event(EntryKind::warning, "container " + name, "BackOff",
                     "Back-off restarting failed container " + name + " in pod " + spec::pod_description(*pod_));
@@ -313,7 +327,7 @@ void PodWorker::publish(const Plan& plan) {
 Awaitable<bool> PodWorker::perform(Plan next) {
   if (next.stop_pod) {
     if (blocked("sandbox stop")) co_return false;
-    const auto grace = pod_->spec.termination_grace_period_seconds.value_or(30);
+    const auto grace = end_grace_.value_or(pod_->spec.termination_grace_period_seconds.value_or(30));
     const auto stopped = co_await stop_everything(grace);
     if (!stopped) fail("sandbox stop", {}, retries_.fail("stop", ctx_.clock.now()));
     co_return stopped.has_value();
@@ -334,6 +348,7 @@ Awaitable<bool> PodWorker::perform(Plan next) {
     request.set_container_id(id);
     const auto removed = co_await ctx_.runtime.remove_container(std::move(request));
     if (!removed) log_warn("container not removed", {{"pod", key()}, {"container", id}, {"error", removed.error()}});
+    if (removed) co_await remove_logs(id);
     look_at_all_ = true;
   }
   for (const auto& id : next.remove_sandboxes) {

@@ -22,6 +22,9 @@ namespace keelson::agent {
 
 class StopOrder;
 
+// The reason of pods that ended because the machine shut down.
+inline constexpr const char* kTerminatedByShutdown = "Terminated";
+
 class PodWorker {
  public:
   // `checkpoint`: what an earlier agent left of this pod. `known_absent`: the runtime has nothing of it, so the first
@@ -36,6 +39,8 @@ class PodWorker {
   void update(std::shared_ptr<const kube::Pod> pod);
   // Stop the pod and remove it. `grace`: none = the pod's own.
   void stop(std::optional<std::int64_t> grace);
+  // The pod has failed, for `why`: what runs of it is stopped with `grace` seconds, and it never runs again.
+  void end(Waiting why, std::int64_t grace);
   // The runtime told of this container or sandbox, or (empty) anything may have changed.
   void runtime_changed(const std::string& id);
   // An object that the pod refers to changed: failures for want of it are tried again now, volumes are refreshed.
@@ -97,10 +102,12 @@ class PodWorker {
 
   // start_container.cpp
   Awaitable<bool> start_container(StartContainer start);
+  [[nodiscard]] std::vector<RegistryAuth> pull_credentials(const std::string& image);
   Awaitable<Result<std::string>> create_container(const kube::Container& container, const StartContainer& start,
                                                   const ImageFacts& image);
   [[nodiscard]] Result<std::string> target_container_id(const kube::Container& container) const;
   Awaitable<Result<void>> run_post_start(std::string name, std::string id);
+  Awaitable<std::optional<ImageWait>> pull_image_volumes(std::string container_name);  // image_volumes.cpp
   Awaitable<Result<void>> run_container(const StartContainer& start, std::string id);
   void container_failed(const std::string& name, const Error& error, std::string_view default_reason);
 
@@ -111,6 +118,7 @@ class PodWorker {
                            std::shared_ptr<Result<void>> out);
   Awaitable<Result<void>> stop_everything(std::int64_t grace);
   Awaitable<Result<void>> remove_everything();
+  Awaitable<void> remove_logs(std::string container_id);
   Awaitable<void> stop_and_remove();
   Awaitable<void> finish();
 
@@ -148,7 +156,9 @@ class PodWorker {
   Semaphore::Permit permit_;        // held while the pod starts
   Notifier wake_;
   Notifier stop_requested_;
+  Notifier end_requested_;
   std::optional<std::int64_t> stop_grace_;
+  std::optional<std::int64_t> end_grace_;
   std::set<std::string> pre_stop_ran_;  // IDs of containers
   std::shared_ptr<std::atomic<int>> jobs_ = std::make_shared<std::atomic<int>>(0);
   SystemTime round_began_{};

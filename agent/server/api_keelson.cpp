@@ -27,6 +27,11 @@ int status_for(Errc code) {
   }
 }
 
+Awaitable<void> send_disabled(Exchange& x, std::string_view reason) {
+  std::string text = std::string(reason) + "\n";
+  co_await x.response.send(405, kText, std::move(text));
+}
+
 }  // namespace
 
 Awaitable<void> send_error(Exchange& x, Error error) {
@@ -37,14 +42,45 @@ Awaitable<void> send_error(Exchange& x, Error error) {
   co_await x.response.send(status, kText, std::move(text), std::move(headers));
 }
 
-Api::Api(Executor executor, ServerData& data, Face face) : executor_(std::move(executor)), data_(data) {
+Api::Api(Executor executor, ServerData& data, Face face, DebugHandlers handlers)
+    : executor_(std::move(executor)), data_(data) {
   data_.on_change([this] { changes_.notify(); });
   add_pods();
-  add_logs();
-  add_streams();
   add_node();
   add_stats();
+  add_debugging(handlers);
   if (face == Face::control) add_keelson();
+}
+
+// What upstream serves only where enableDebuggingHandlers says so, although most of it is for kubectl.
+void Api::add_debugging(const DebugHandlers& handlers) {
+  if (!handlers.debugging) {
+    for (const char* path : {"/run", "/exec", "/attach", "/portForward", "/containerLogs", "/runningpods",
+                             "/debug/pprof", "/logs"}) {
+      add_disabled(path, "Debug endpoints are disabled.");
+    }
+    return;
+  }
+  add_running_pods();
+  add_logs();
+  add_streams();
+  add_config();
+  add_disabled("/debug/pprof", "profiling endpoint is disabled.");  // there is no Go runtime to profile
+  if (handlers.system_log) {
+    add_node_log();
+  } else {
+    add_disabled("/logs", "logs endpoint is disabled.");
+  }
+  if (handlers.debug_flags) {
+    router_.add("PUT", "/debug/flags/v", [this](Exchange& x) { return set_verbosity(x); });
+  } else {
+    add_disabled("/debug/flags/v", "flags endpoint is disabled.");
+  }
+}
+
+void Api::add_disabled(std::string_view path, std::string_view reason) {
+  router_.add("GET,POST,PUT,PATCH,DELETE,OPTIONS", std::string(path) + "/{path...}",
+              [reason](Exchange& x) { return send_disabled(x, reason); });
 }
 
 void Api::count(const HttpRequest& request) {

@@ -1,12 +1,14 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "agent/server/api.hpp"
 #include "agent/server/log_request.hpp"
 #include "base/blocking_pool.hpp"
 #include "base/files.hpp"
+#include "base/log_control.hpp"
 #include "base/strings.hpp"
 #include "cri/runtime_service.hpp"
 #include "kube/time.hpp"
@@ -86,16 +88,25 @@ bool has_container(const kube::Pod& pod, const std::string& name) {
 
 void Api::add_node() {
   router_.add("GET", "/healthz/{check...}", [this](Exchange& x) { return get_health(x); });
-  router_.add("GET", "/configz", [this](Exchange& x) { return get_config(x); });
-  router_.add("GET", "/logs/{path...}", [this](Exchange& x) { return get_node_log(x); });
   router_.add("POST", "/checkpoint/{namespace}/{pod}/{container}", [this](Exchange& x) { return checkpoint(x); });
+}
+
+void Api::add_config() {
+  router_.add("GET", "/configz", [this](Exchange& x) { return get_config(x); });
+}
+
+void Api::add_node_log() {
+  router_.add("GET", "/logs/{path...}", [this](Exchange& x) { return get_node_log(x); });
 }
 
 // One loop does all of the agent's work: that it answers says that it turns, and so the checks have nothing to ask.
 Awaitable<void> Api::get_health(Exchange& x) {
   constexpr const char* kChecks[] = {"ping", "log", "syncloop"};
   const auto& check = x["check"];
-  const bool known = std::find(std::begin(kChecks), std::end(kChecks), check) != std::end(kChecks);
+  const bool known = health_checks_.count(check) > 0;
+  for (auto& [name, count] : health_checks_) {
+    if (check.empty() || check == name) ++count;
+  }
   std::string text = check.empty() || known ? "ok" : "404 page not found\n";
   if (check.empty() && x.request.param("verbose")) {
     text.clear();
@@ -109,6 +120,21 @@ Awaitable<void> Api::get_config(Exchange& x) {
   const json config = {{"kubeletconfig", data_.kubelet_config()}};
   std::string text = config.dump(-1, ' ', false, json::error_handler_t::replace);
   co_await x.response.send(200, kJson, std::move(text));
+}
+
+// klog's numbers: 0 to 3 is what was configured, 4 and 5 shows more, from 6 on there is no more to show.
+Awaitable<void> Api::set_verbosity(Exchange& x) {
+  const std::string text(trim(x.request.body));
+  unsigned level = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), level);
+  if (ec != std::errc() || end != text.data() + text.size()) {
+    std::string refusal = "failed set klog.logging.verbosity " + text + ": not a number";
+    co_await x.response.send(400, kText, std::move(refusal));
+    co_return;
+  }
+  set_log_level(level > 5 ? LogLevel::trace : level > 3 ? LogLevel::debug : configured_log_level());
+  std::string done = "successfully set klog.logging.verbosity to " + text;
+  co_await x.response.send(200, kText, std::move(done));
 }
 
 Awaitable<void> Api::get_node_log(Exchange& x) {

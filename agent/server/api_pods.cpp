@@ -57,6 +57,9 @@ json pod_json(const PodEntry& entry) {
 
 void Api::add_pods() {
   router_.add("GET", "/pods", [this](Exchange& x) { return x.request.flag("watch") ? watch_pods(x) : get_pods(x); });
+}
+
+void Api::add_running_pods() {
   router_.add("GET", "/runningpods", [this](Exchange& x) { return get_running_pods(x); });
 }
 

@@ -44,8 +44,28 @@ void Api::add_stats() {
   router_.add("GET", "/metrics", [this](Exchange& x) { return get_metrics(x); });
   router_.add("GET", "/metrics/resource", [this](Exchange& x) { return get_resource_metrics(x); });
   router_.add("GET", "/metrics/cadvisor", [this](Exchange& x) { return get_cadvisor_metrics(x); });
-  // Probes are not counted one by one: the families are left out, rather than shown as 0.
-  router_.add("GET", "/metrics/probes", [](Exchange& x) { return send_metrics(x, {}); });
+  router_.add("GET", "/metrics/probes", [this](Exchange& x) {
+    stats::MetricText out;
+    data_.write_probe_metrics(out);
+    return send_metrics(x, out.take());
+  });
+  router_.add("GET", "/metrics/slis", [this](Exchange& x) { return send_metrics(x, sli_metrics()); });
+}
+
+// That this is answered says that the loop turns, which is all that the checks ask (api_node.cpp).
+std::string Api::sli_metrics() const {
+  stats::MetricText out;
+  out.family("kubernetes_healthcheck", "gauge", "[STABLE] This metric records the result of a single healthcheck.");
+  for (const auto& [name, count] : health_checks_) {
+    out.sample(1, stats::label_text({{"name", name}, {"type", "healthz"}}));
+  }
+  out.family("kubernetes_healthchecks_total", "counter",
+             "[STABLE] This metric records the results of all healthcheck.");
+  for (const auto& [name, count] : health_checks_) {
+    out.sample(static_cast<double>(count),
+               stats::label_text({{"name", name}, {"status", "success"}, {"type", "healthz"}}));
+  }
+  return out.take();
 }
 
 Awaitable<void> Api::get_summary(Exchange& x) {
@@ -92,6 +112,7 @@ Awaitable<void> Api::get_metrics(Exchange& x) {
                                   {"path", key.second},
                                   {"server_type", "readwrite"}}));
   }
+  co_await data_.write_metrics(out);
   stats::add_process_metrics(out);
   co_await send_metrics(x, out.take());
 }

@@ -22,6 +22,22 @@ UserInfo with_authenticated_group(UserInfo user) {
   return user;
 }
 
+// base64url without padding, as the subprotocol has it.
+std::optional<std::string> decode_base64url(std::string_view text) {
+  std::string standard(text);
+  if (standard.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") !=
+          std::string::npos ||
+      standard.size() % 4 == 1) {
+    return std::nullopt;
+  }
+  std::replace(standard.begin(), standard.end(), '-', '+');
+  std::replace(standard.begin(), standard.end(), '_', '/');
+  standard.append((4 - standard.size() % 4) % 4, '=');
+  std::string out;
+  if (!base64_decode(standard, out)) return std::nullopt;
+  return out;
+}
+
 UserInfo anonymous_user() { return {.name = "system:anonymous", .groups = {"system:unauthenticated"}}; }
 
 }  // namespace
@@ -32,6 +48,30 @@ std::string bearer_token(const HttpRequest& request) {
   if (space == std::string_view::npos || to_lower(value.substr(0, space)) != "bearer") return {};
   const auto rest = value.substr(space + 1);
   return std::string(rest.substr(0, rest.find(' ')));
+}
+
+Result<std::string> take_protocol_token(HttpRequest& request) {
+  constexpr std::string_view kHeader = "sec-websocket-protocol", kPrefix = "base64url.bearer.authorization.k8s.io.";
+  if (!request.wants_upgrade() || to_lower(request.header("upgrade")) != "websocket") return std::string();
+  std::vector<std::string> others, tokens;
+  for (const auto& [name, value] : request.headers) {
+    if (to_lower(name) != kHeader) continue;
+    for (const auto& part : split(value, ',')) {
+      const auto protocol = trim(part);
+      auto& list = protocol.starts_with(kPrefix) ? tokens : others;
+      list.emplace_back(protocol);
+    }
+  }
+  if (tokens.empty()) return std::string();
+  std::erase_if(request.headers, [&](const auto& header) { return to_lower(header.first) == kHeader; });
+  if (!others.empty()) request.headers.emplace_back("Sec-WebSocket-Protocol", join(others, ","));
+  if (tokens.size() > 1) return make_error(Errc::permission_denied, "several tokens among the subprotocols");
+  if (others.empty()) return make_error(Errc::permission_denied, "no subprotocol beside the token's");
+  auto token = decode_base64url(std::string_view(tokens.front()).substr(kPrefix.size()));
+  if (!token) {
+    return make_error(Errc::permission_denied, "the subprotocol's token is no base64url");
+  }
+  return std::move(*token);
 }
 
 std::string token_review_body(const std::string& token) {
@@ -64,9 +104,10 @@ Authenticator::Authenticator(Executor executor, kube::Api* api, const Clock& clo
   if (!options_.client_ca_file.empty()) client_ca_.emplace(options_.client_ca_file, clock);
 }
 
-Awaitable<std::optional<UserInfo>> Authenticator::authenticate(const HttpRequest& request,
+Awaitable<std::optional<UserInfo>> Authenticator::authenticate(HttpRequest& request,
                                                                const ClientCertificates& certificates) {
   bool shown = false;
+  auto protocol_token = take_protocol_token(request);
   if (client_ca_ && !certificates.empty()) {
     shown = true;
     auto user = client_ca_->verify(certificates);
@@ -74,6 +115,12 @@ Awaitable<std::optional<UserInfo>> Authenticator::authenticate(const HttpRequest
     log_debug("request not authenticated", {{"error", user.error()}});
   }
   auto token = bearer_token(request);
+  if (!protocol_token) {
+    log_debug("request not authenticated", {{"error", protocol_token.error()}});
+    shown = true;
+  } else if (token.empty()) {
+    token = std::move(*protocol_token);
+  }
   if (options_.webhook && api_ && !token.empty()) {
     shown = true;
     auto key = sha256(token);

@@ -26,7 +26,8 @@ class Authenticator {
 
   // Nobody (401) when no credential is good, and also when one was shown that is not, whatever `anonymous` says. Users
   // have the group system:authenticated beside their own.
-  Awaitable<std::optional<UserInfo>> authenticate(const HttpRequest& request, const ClientCertificates& certificates);
+  // A token among the WebSocket subprotocols is taken out of the request: whoever answers must not choose it.
+  Awaitable<std::optional<UserInfo>> authenticate(HttpRequest& request, const ClientCertificates& certificates);
 
   // Ends reviews on their way.
   Awaitable<void> stop() { return reviews_.stop(); }
@@ -43,6 +44,12 @@ class Authenticator {
 
 // The token of "Authorization: Bearer TOKEN"; empty when there is none.
 [[nodiscard]] std::string bearer_token(const HttpRequest& request);
+
+// The token that a browser's WebSocket, which cannot set headers, gives as the subprotocol
+// "base64url.bearer.authorization.k8s.io.TOKEN", taken out of the request; empty when there is none, or no WebSocket.
+// Errors: broken encoding, two tokens, or no other subprotocol to agree on. (k8s.io/apiserver
+// pkg/authentication/request/websocket)
+Result<std::string> take_protocol_token(HttpRequest& request);
 
 // The body of a TokenReview of `token`, and what the API server's answer says: a user, or nobody. Error: the review
 // itself failed.

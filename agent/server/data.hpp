@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/stats/metric_text.hpp"
 #include "agent/stats/metrics.hpp"
 #include "agent/stats/target.hpp"
 #include "base/async.hpp"
@@ -66,6 +67,9 @@ class ServerData {
   // What the node, its pods and their containers use now.
   virtual Awaitable<Result<stats::Sample>> sample(stats::Detail detail) = 0;
   virtual stats::MachineFacts machine() = 0;
+  // What the node's parts have counted: for /metrics, and for /metrics/probes.
+  virtual Awaitable<void> write_metrics(stats::MetricText& out) = 0;
+  virtual void write_probe_metrics(stats::MetricText& out) = 0;
 
   virtual cri::RuntimeService& runtime() = 0;
   virtual BlockingPool& pool() = 0;

@@ -7,9 +7,10 @@ namespace keelson::agent {
 namespace {
 
 constexpr std::string_view kKinds[] = {
-    "attach",  "checkpoint",  "configz", "containerLogs",    "debug",          "exec",
-    "healthz", "logs",        "metrics", "metrics/cadvisor", "metrics/probes", "metrics/resource",
-    "pods",    "portForward", "run",     "runningpods",      "stats",
+    "attach",         "checkpoint",       "configz",      "containerLogs", "debug",       "exec",
+    "healthz",        "logs",             "metrics",      "metrics/cadvisor", "metrics/probes",
+    "metrics/resource", "metrics/slis",   "pods",         "portForward",   "run",         "runningpods",
+    "stats",
 };
 constexpr std::string_view kLongRunning[] = {"exec", "attach", "portForward", "debug"};
 

@@ -155,9 +155,11 @@ std::string hugepage_size_label(std::string_view resource_name) {
   return std::to_string(bytes) + kUnits[unit];
 }
 
+bool has_critical_priority(const kube::Pod& pod) { return pod.spec.priority.value_or(0) >= kSystemCriticalPriority; }
+
 bool is_critical_pod(const kube::Pod& pod) {
   return is_static_pod(pod) || pod.metadata.annotations.contains("kubernetes.io/config.mirror") ||
-         pod.spec.priority.value_or(0) >= kSystemCriticalPriority;
+         has_critical_priority(pod);
 }
 
 int oom_score_adj(const kube::Pod& pod, const kube::Container& container, const NodeFacts& node) {

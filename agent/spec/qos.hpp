@@ -52,7 +52,9 @@ struct CgroupResources {
 // system-node-critical or Guaranteed -997, BestEffort 1000, Burstable by its share of the node's memory, 3 to 999.
 [[nodiscard]] int oom_score_adj(const kube::Pod& pod, const kube::Container& container, const NodeFacts& node);
 
-// Static pods, mirror pods and priorities from 2000000000 up.
+// A priority from 2000000000 up.
+[[nodiscard]] bool has_critical_priority(const kube::Pod& pod);
+// That, and static and mirror pods.
 [[nodiscard]] bool is_critical_pod(const kube::Pod& pod);
 
 }  // namespace keelson::spec

@@ -5,6 +5,8 @@
 
 #include "agent/spec/references.hpp"
 #include "agent/standalone/endpoints.hpp"
+#include "agent/standalone/ephemeral_claims.hpp"
+#include "agent/standalone/immutable.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
 
@@ -94,6 +96,7 @@ Awaitable<void> ManifestSource::reload() {
   folder_problems_ = content.problems;
   // A folder that vanished is not an empty one: what runs goes on.
   const ManifestSet before = content.present || !started_ ? std::exchange(set_, load_manifests(content.files)) : set_;
+  keep_immutable(before, set_);
   const ServiceList services_before = services_;
   recompute();
   tell_changed_objects(before, services_before);
@@ -114,6 +117,11 @@ void ManifestSource::recompute() {
   for (const auto& claim : expansion.claims) claims.emplace(kube::object_key(claim->metadata), claim);
   for (const auto& claim : retained_claims(set_, bindings_.bound))
     claims.emplace(kube::object_key(claim->metadata), claim);
+  const auto bring_claims = [&](const kube::Pod& pod) {
+    for (const auto& claim : ephemeral_claims(pod)) claims.emplace(kube::object_key(claim->metadata), claim);
+  };
+  for (const auto& pod : expansion.pods) bring_claims(*pod);
+  for (const auto& pod : existing) bring_claims(*pod.pod);  // one that still stops keeps its volume from others
   bindings_ = bind_claims(claims, set_.volumes, bindings_.bound);
 
   auto allocated = allocate_services(set_.services, table_, options_.service_cidr);
@@ -184,6 +192,7 @@ void ManifestSource::tell_changed_objects(const ManifestSet& before, const Servi
     const auto& ns = pod->metadata.ns;
     if (any_differs(before.config_maps, set_.config_maps, ns, refs.config_maps) ||
         any_differs(before.secrets, set_.secrets, ns, refs.secrets) ||
+        any_differs(before.secrets, set_.secrets, ns, refs.image_pull_secrets) ||
         any_differs(before.claims, set_.claims, ns, refs.claims) || (volumes_changed && !refs.claims.empty())) {
       uids.push_back(uid);
     }
@@ -219,6 +228,13 @@ Awaitable<Result<kube::ObjectSet>> ManifestSource::gather(std::shared_ptr<const 
   take(set_.secrets, out.secrets, refs.image_pull_secrets);
   take(bindings_.claims, out.claims, refs.claims);
   if (!refs.claims.empty()) out.volumes = bindings_.volumes;
+  for (const auto& [name, volume] : out.volumes) {  // CHAP of iscsi
+    const auto* secret =
+        volume->spec.iscsi && volume->spec.iscsi->secret_ref ? &*volume->spec.iscsi->secret_ref : nullptr;
+    if (secret == nullptr) continue;
+    const auto it = set_.secrets.find(kube::object_key(secret->ns.empty() ? ns : secret->ns, secret->name));
+    if (it != set_.secrets.end()) out.secrets.insert(*it);
+  }
   out.services = services_;
   co_return out;
 }

@@ -41,6 +41,7 @@ T number(std::string_view text) {
 }
 
 void set_working_set(MemoryUsage& memory, std::uint64_t inactive_file) {
+  memory.inactive_file = inactive_file;
   memory.working_set = memory.usage > inactive_file ? memory.usage - inactive_file : 0;
 }
 
@@ -98,6 +99,8 @@ MemoryUsage parse_memory_v2(std::string_view memory_stat, std::string_view curre
   out.mapped_file = get(values, "file_mapped");
   out.page_faults = get(values, "pgfault");
   out.major_page_faults = get(values, "pgmajfault");
+  out.active_file = get(values, "active_file");
+  out.kernel = get(values, "kernel");
   set_working_set(out, get(values, "inactive_file"));
   return out;
 }
@@ -111,43 +114,90 @@ MemoryUsage parse_memory_v1(std::string_view memory_stat, std::string_view usage
   out.mapped_file = get(values, "total_mapped_file");
   out.page_faults = get(values, "total_pgfault");
   out.major_page_faults = get(values, "total_pgmajfault");
+  out.active_file = get(values, "total_active_file");
   if (values.count("total_swap") != 0) out.swap = get(values, "total_swap");
   set_working_set(out, get(values, "total_inactive_file"));
   return out;
 }
 
-IoUsage parse_io_v2(std::string_view io_stat) {
-  IoUsage out;
+DeviceIo parse_io_v2(std::string_view io_stat) {
+  DeviceIo out;
   while (!io_stat.empty()) {
     auto line = take_line(io_stat);
+    const auto device = take_word(line);
+    if (device.empty()) continue;
+    auto& io = out[std::string(device)];
     for (auto word = take_word(line); !word.empty(); word = take_word(line)) {
       const auto equals = word.find('=');
       if (equals == std::string_view::npos) continue;
       const auto key = word.substr(0, equals);
       const auto value = number<std::uint64_t>(word.substr(equals + 1));
-      if (key == "rbytes") out.read_bytes += value;
-      if (key == "wbytes") out.written_bytes += value;
-      if (key == "rios") out.reads += value;
-      if (key == "wios") out.writes += value;
+      if (key == "rbytes") io.read_bytes += value;
+      if (key == "wbytes") io.written_bytes += value;
+      if (key == "rios") io.reads += value;
+      if (key == "wios") io.writes += value;
     }
   }
   return out;
 }
 
-IoUsage parse_io_v1(std::string_view bytes, std::string_view operations) {
-  IoUsage out;
-  const auto add = [](std::string_view text, std::uint64_t& reads, std::uint64_t& writes) {
+DeviceIo parse_io_v1(std::string_view bytes, std::string_view operations) {
+  DeviceIo out;
+  const auto add = [&out](std::string_view text, std::uint64_t IoUsage::*reads, std::uint64_t IoUsage::*writes) {
     while (!text.empty()) {
       auto line = take_line(text);
-      take_word(line);  // the device
+      const std::string device(take_word(line));
       const auto kind = take_word(line);
       const auto value = number<std::uint64_t>(take_word(line));
-      if (kind == "Read") reads += value;
-      if (kind == "Write") writes += value;
+      if (kind == "Read") out[device].*reads += value;
+      if (kind == "Write") out[device].*writes += value;
     }
   };
-  add(bytes, out.read_bytes, out.written_bytes);
-  add(operations, out.reads, out.writes);
+  add(bytes, &IoUsage::read_bytes, &IoUsage::written_bytes);
+  add(operations, &IoUsage::reads, &IoUsage::writes);
+  return out;
+}
+
+CpuSpec parse_cpu_spec_v2(std::string_view weight, std::string_view cpu_max) {
+  CpuSpec out;
+  if (const auto w = parse_number(weight); w && *w > 0) out.shares = 2 + (*w - 1) * 262142 / 9999;
+  out.quota_us = parse_number(take_word(cpu_max));
+  out.period_us = parse_number(take_word(cpu_max)).value_or(0);
+  return out;
+}
+
+CpuSpec parse_cpu_spec_v1(std::string_view shares, std::string_view quota, std::string_view period) {
+  return {parse_number(shares).value_or(0), parse_number(period).value_or(0), parse_number(quota)};
+}
+
+std::map<std::string, std::string> parse_mount_sources(std::string_view mountinfo) {
+  std::map<std::string, std::string> out;
+  while (!mountinfo.empty()) {
+    auto line = take_line(mountinfo);
+    take_word(line);  // mount ID
+    take_word(line);  // its parent
+    std::string device(take_word(line));
+    // The optional fields before the dash vary in number; after it: type, source, options.
+    const auto dash = line.find(" - ");
+    if (device.empty() || dash == std::string_view::npos) continue;
+    line.remove_prefix(dash + 3);
+    take_word(line);
+    out.emplace(std::move(device), take_word(line));
+  }
+  return out;
+}
+
+std::string parse_own_cgroup(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const auto line = take_line(text);
+    const auto first = line.find(':');
+    const auto second = first == std::string_view::npos ? first : line.find(':', first + 1);
+    if (second == std::string_view::npos) continue;
+    const auto controllers = line.substr(first + 1, second - first - 1);
+    if (controllers == "memory") return std::string(line.substr(second + 1));
+    if (controllers.empty()) out = line.substr(second + 1);
+  }
   return out;
 }
 

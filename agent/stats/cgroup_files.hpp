@@ -22,10 +22,19 @@ namespace keelson::stats {
 [[nodiscard]] MemoryUsage parse_memory_v2(std::string_view memory_stat, std::string_view current);
 // v1: memory.stat (its total_ values), memory.usage_in_bytes.
 [[nodiscard]] MemoryUsage parse_memory_v1(std::string_view memory_stat, std::string_view usage);
-// v2: io.stat, all devices together.
-[[nodiscard]] IoUsage parse_io_v2(std::string_view io_stat);
+using DeviceIo = std::map<std::string, IoUsage>;  // by device number, "8:0"
+// v2: io.stat.
+[[nodiscard]] DeviceIo parse_io_v2(std::string_view io_stat);
 // v1: blkio.throttle.io_service_bytes and blkio.throttle.io_serviced.
-[[nodiscard]] IoUsage parse_io_v1(std::string_view bytes, std::string_view operations);
+[[nodiscard]] DeviceIo parse_io_v1(std::string_view bytes, std::string_view operations);
+// v2: cpu.weight as v1's shares (runc's formula the other way round), cpu.max.
+[[nodiscard]] CpuSpec parse_cpu_spec_v2(std::string_view weight, std::string_view cpu_max);
+// v1: cpu.shares, cpu.cfs_quota_us (-1: none), cpu.cfs_period_us.
+[[nodiscard]] CpuSpec parse_cpu_spec_v1(std::string_view shares, std::string_view quota, std::string_view period);
+// /proc/self/mountinfo: what is mounted there, by device number, "8:1" -> "/dev/sda1".
+[[nodiscard]] std::map<std::string, std::string> parse_mount_sources(std::string_view mountinfo);
+// The cgroup of a process, from /proc/PID/cgroup: v2's, or v1's memory controller's. Empty: none.
+[[nodiscard]] std::string parse_own_cgroup(std::string_view text);
 // cpu.pressure, memory.pressure, io.pressure. Nothing when empty.
 [[nodiscard]] std::optional<Pressure> parse_pressure(std::string_view text);
 // Without "lo".

@@ -40,6 +40,20 @@ void MetricText::sample(double value, std::string_view labels, std::optional<Sys
   text_ += '\n';
 }
 
+void MetricText::histogram(const Histogram& values, std::string_view labels) {
+  const std::string start = labels.empty() ? std::string() : std::string(labels) + ",";
+  std::uint64_t below = 0;
+  const auto& counts = values.counts();
+  for (std::size_t i = 0; i <= values.bounds().size(); ++i) {
+    if (!counts.empty()) below += counts[i];
+    char bound[32] = "+Inf";
+    if (i < values.bounds().size()) *std::to_chars(std::begin(bound), std::end(bound) - 1, values.bounds()[i]).ptr = 0;
+    sample(static_cast<double>(below), start + "le=\"" + bound + "\"", std::nullopt, "_bucket");
+  }
+  sample(values.sum(), labels, std::nullopt, "_sum");
+  sample(static_cast<double>(values.count()), labels, std::nullopt, "_count");
+}
+
 void MetricText::single(std::string_view name, std::string_view type, std::string_view help, double value) {
   family(name, type, help);
   sample(value);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/chrono.hpp"
+#include "base/histogram.hpp"
 
 namespace keelson::stats {
 
@@ -23,6 +24,8 @@ class MetricText {
   // A sample of the family; `labels` as label_text() makes them. `suffix`: of a histogram's rows.
   void sample(double value, std::string_view labels = {}, std::optional<SystemTime> time = std::nullopt,
               std::string_view suffix = {});
+  // The rows of one histogram of the family: _bucket, _sum, _count.
+  void histogram(const Histogram& values, std::string_view labels = {});
   // A family of one sample.
   void single(std::string_view name, std::string_view type, std::string_view help, double value);
 

@@ -12,6 +12,10 @@ double seconds(SystemTime time) { return static_cast<double>(time.time_since_epo
 using Value = std::optional<double>;
 using Of = Value (*)(const CgroupUsage&);
 
+Value value_of(const std::optional<std::uint64_t>& number) {
+  return number ? Value(static_cast<double>(*number)) : Value();
+}
+
 Value cpu_seconds(const CgroupUsage& u) {
   return u.cpu ? Value(static_cast<double>(u.cpu->usage_ns) * kNano) : Value();
 }
@@ -49,6 +53,7 @@ struct Row {
   std::string labels;
   const CgroupUsage* usage;
   std::optional<SystemTime> started_at;
+  std::vector<const FsUsage*> filesystems;
 };
 
 struct Family {
@@ -68,12 +73,6 @@ struct Family {
   [](const CgroupUsage& u) -> Value { \
     if (!u.memory) return {};         \
     const auto& m = *u.memory;        \
-    return static_cast<double>(expr); \
-  }
-#define KEELSON_IO(expr)              \
-  [](const CgroupUsage& u) -> Value { \
-    if (!u.io) return {};             \
-    const auto& i = *u.io;            \
     return static_cast<double>(expr); \
   }
 #define KEELSON_PRESSURE(field, line)                          \
@@ -100,6 +99,11 @@ constexpr Family kFamilies[] = {
     {"container_memory_rss", "gauge", "Size of RSS in bytes.", KEELSON_MEMORY(m.rss)},
     {"container_memory_cache", "gauge", "Number of bytes of page cache memory.", KEELSON_MEMORY(m.cache)},
     {"container_memory_mapped_file", "gauge", "Size of memory mapped files in bytes.", KEELSON_MEMORY(m.mapped_file)},
+    {"container_memory_kernel_usage", "gauge", "Size of kernel memory allocated in bytes.", KEELSON_MEMORY(m.kernel)},
+    {"container_memory_total_active_file_bytes", "gauge", "Current total active file in bytes.",
+     KEELSON_MEMORY(m.active_file)},
+    {"container_memory_total_inactive_file_bytes", "gauge", "Current total inactive file in bytes.",
+     KEELSON_MEMORY(m.inactive_file)},
     {"container_memory_swap", "gauge", "Container swap usage in bytes.", swap_used},
     {"container_memory_failcnt", "counter", "Number of memory usage hits limits", KEELSON_MEMORY(m.failures)},
     {"container_memory_max_usage_bytes", "gauge", "Maximum memory usage recorded in bytes",
@@ -108,14 +112,27 @@ constexpr Family kFamilies[] = {
      }},
     {"container_spec_memory_limit_bytes", "gauge", "Memory limit for the container.",
      KEELSON_MEMORY(m.limit.value_or(0))},
+    {"container_spec_memory_swap_limit_bytes", "gauge", "Memory swap limit for the container.",
+     KEELSON_MEMORY(m.swap_limit.value_or(0))},
+    {"container_spec_memory_reservation_limit_bytes", "gauge", "Memory reservation limit for the container.",
+     KEELSON_MEMORY(m.reservation.value_or(0))},
+    {"container_spec_cpu_shares", "gauge", "CPU share of the container.",
+     [](const CgroupUsage& u) { return u.cpu_spec ? Value(static_cast<double>(u.cpu_spec->shares)) : Value(); }},
+    {"container_spec_cpu_period", "gauge", "CPU period of the container.",
+     [](const CgroupUsage& u) {
+       return u.cpu_spec && u.cpu_spec->period_us > 0 ? Value(static_cast<double>(u.cpu_spec->period_us)) : Value();
+     }},
+    {"container_spec_cpu_quota", "gauge", "CPU quota of the container.",
+     [](const CgroupUsage& u) { return u.cpu_spec ? value_of(u.cpu_spec->quota_us) : Value(); }},
     {"container_oom_events_total", "counter", "Count of out of memory events observed for the container",
      KEELSON_MEMORY(m.oom_kills)},
     {"container_processes", "gauge", "Number of processes running inside the container.",
-     [](const CgroupUsage& u) -> Value { return u.processes ? Value(static_cast<double>(*u.processes)) : Value(); }},
-    {"container_fs_reads_bytes_total", "counter", "Cumulative count of bytes read", KEELSON_IO(i.read_bytes)},
-    {"container_fs_writes_bytes_total", "counter", "Cumulative count of bytes written", KEELSON_IO(i.written_bytes)},
-    {"container_fs_reads_total", "counter", "Cumulative count of reads completed", KEELSON_IO(i.reads)},
-    {"container_fs_writes_total", "counter", "Cumulative count of writes completed", KEELSON_IO(i.writes)},
+     [](const CgroupUsage& u) { return value_of(u.processes); }},
+    {"container_threads", "gauge", "Number of threads running inside the container",
+     [](const CgroupUsage& u) { return value_of(u.threads); }},
+    {"container_threads_max", "gauge",
+     "Maximum number of threads allowed inside the container, infinity if value is zero",
+     [](const CgroupUsage& u) { return u.threads ? Value(value_of(u.threads_max).value_or(0)) : Value(); }},
     {"container_pressure_cpu_waiting_seconds_total", "counter",
      "Total time duration tasks in the container have waited due to CPU congestion.",
      KEELSON_PRESSURE(cpu_pressure, some)},
@@ -139,9 +156,9 @@ constexpr Family kFamilies[] = {
 };
 #undef KEELSON_CPU
 #undef KEELSON_MEMORY
-#undef KEELSON_IO
 #undef KEELSON_PRESSURE
 
+// Prometheus wants labels in any order; further ones are put before these.
 std::string row_labels(std::string_view container, std::string_view id, std::string_view image, std::string_view name,
                        const PodSample* pod) {
   return label_text({{"container", container},
@@ -154,18 +171,85 @@ std::string row_labels(std::string_view container, std::string_view id, std::str
 
 std::vector<Row> rows_of(const Sample& sample) {
   std::vector<Row> out;
-  out.push_back({row_labels("", "/", "", "", nullptr), &sample.node.usage, std::nullopt});
-  if (const auto pods = sample.node.system.find("pods"); pods != sample.node.system.end()) {
-    out.push_back({row_labels("", pods->second.path, "", "", nullptr), &pods->second, std::nullopt});
+  out.push_back({row_labels("", "/", "", "", nullptr), &sample.node.usage, sample.node.booted_at, {}});
+  if (sample.node.fs) out.back().filesystems.push_back(&*sample.node.fs);
+  for (const auto& [name, usage] : sample.node.system) {
+    out.push_back({row_labels("", usage.path, "", "", nullptr), &usage, std::nullopt, {}});
   }
   for (const auto& pod : sample.pods) {
     if (!pod.usage.cpu) continue;
-    out.push_back({row_labels("", pod.usage.path, "", "", &pod), &pod.usage, pod.started_at});
+    out.push_back({row_labels("", pod.usage.path, "", "", &pod), &pod.usage, pod.started_at, {}});
     for (const auto& c : pod.containers) {
-      if (c.usage.cpu) out.push_back({row_labels(c.name, c.usage.path, c.image, c.id, &pod), &c.usage, c.started_at});
+      if (!c.usage.cpu) continue;
+      out.push_back({row_labels(c.name, c.usage.path, c.image, c.id, &pod), &c.usage, c.started_at, {}});
+      if (c.rootfs) out.back().filesystems.push_back(&*c.rootfs);
     }
   }
   return out;
+}
+
+// Families of which a row has several samples, or none.
+void memory_failures(MetricText& out, const std::vector<Row>& rows) {
+  out.family("container_memory_failures_total", "counter", "Cumulative count of memory allocation failures.");
+  for (const auto& row : rows) {
+    if (!row.usage->memory) continue;
+    const auto& m = *row.usage->memory;
+    for (const char* scope : {"container", "hierarchy"}) {
+      const std::pair<const char*, std::uint64_t> types[] = {{"pgfault", m.page_faults},
+                                                             {"pgmajfault", m.major_page_faults}};
+      for (const auto& [type, count] : types) {
+        const auto extra = label_text({{"failure_type", type}, {"scope", scope}});
+        out.sample(static_cast<double>(count), extra + "," + row.labels, row.usage->time);
+      }
+    }
+  }
+}
+
+struct IoFamily {
+  const char* name;
+  const char* help;
+  std::uint64_t IoUsage::*value;
+};
+constexpr IoFamily kIo[] = {
+    {"container_fs_reads_bytes_total", "Cumulative count of bytes read", &IoUsage::read_bytes},
+    {"container_fs_writes_bytes_total", "Cumulative count of bytes written", &IoUsage::written_bytes},
+    {"container_fs_reads_total", "Cumulative count of reads completed", &IoUsage::reads},
+    {"container_fs_writes_total", "Cumulative count of writes completed", &IoUsage::writes},
+};
+
+struct FsFamily {
+  const char* name;
+  const char* help;
+  std::optional<std::uint64_t> FsUsage::*value;
+};
+constexpr FsFamily kFilesystem[] = {
+    {"container_fs_usage_bytes", "Number of bytes that are consumed by the container on this filesystem.",
+     &FsUsage::used},
+    {"container_fs_limit_bytes", "Number of bytes that can be consumed by the container on this filesystem.",
+     &FsUsage::capacity},
+    {"container_fs_inodes_free", "Number of available Inodes", &FsUsage::inodes_free},
+    {"container_fs_inodes_total", "Number of Inodes", &FsUsage::inodes},
+};
+
+void disk_families(MetricText& out, const std::vector<Row>& rows) {
+  for (const auto& family : kIo) {
+    out.family(family.name, "counter", family.help);
+    for (const auto& row : rows) {
+      for (const auto& [device, io] : row.usage->io) {
+        const auto extra = label_text({{"device", device}});
+        out.sample(static_cast<double>(io.*family.value), extra + "," + row.labels, row.usage->time);
+      }
+    }
+  }
+  for (const auto& family : kFilesystem) {
+    out.family(family.name, "gauge", family.help);
+    for (const auto& row : rows) {
+      for (const auto* fs : row.filesystems) {
+        const auto extra = label_text({{"device", fs->device}});
+        if (const auto value = value_of(fs->*family.value)) out.sample(*value, extra + "," + row.labels, fs->time);
+      }
+    }
+  }
 }
 
 struct NetworkFamily {
@@ -212,7 +296,38 @@ void network_families(MetricText& out, const Sample& sample) {
   }
 }
 
+struct VolumeFamily {
+  const char* name;
+  const char* help;
+  std::optional<std::uint64_t> FsUsage::*value;
+};
+constexpr VolumeFamily kVolumes[] = {
+    {"kubelet_volume_stats_capacity_bytes", "[ALPHA] Capacity in bytes of the volume", &FsUsage::capacity},
+    {"kubelet_volume_stats_available_bytes", "[ALPHA] Number of available bytes in the volume", &FsUsage::available},
+    {"kubelet_volume_stats_used_bytes", "[ALPHA] Number of used bytes in the volume", &FsUsage::used},
+    {"kubelet_volume_stats_inodes", "[ALPHA] Maximum number of inodes in the volume", &FsUsage::inodes},
+    {"kubelet_volume_stats_inodes_free", "[ALPHA] Number of free inodes in the volume", &FsUsage::inodes_free},
+    {"kubelet_volume_stats_inodes_used", "[ALPHA] Number of used inodes in the volume", &FsUsage::inodes_used},
+};
+
 }  // namespace
+
+void write_volume_metrics(MetricText& out, const std::vector<PodSample>& pods) {
+  std::map<std::string, const FsUsage*> claims;
+  for (const auto& pod : pods) {
+    for (const auto& volume : pod.volumes) {
+      if (volume.claim.empty()) continue;
+      claims.emplace(label_text({{"namespace", pod.ns}, {"persistentvolumeclaim", volume.claim}}), &volume.usage);
+    }
+  }
+  for (const auto& family : kVolumes) {
+    if (claims.empty()) break;
+    out.family(family.name, "gauge", family.help);
+    for (const auto& [labels, usage] : claims) {
+      if (const auto value = value_of(usage->*family.value)) out.sample(*value, labels);
+    }
+  }
+}
 
 std::string resource_metrics(const Sample& sample, bool failed) {
   MetricText out;
@@ -228,6 +343,9 @@ std::string resource_metrics(const Sample& sample, bool failed) {
   resource_families(out, "node", "node", nodes);
   resource_families(out, "pod", "pod", pods);
   resource_families(out, "container", "container", containers);
+  resource_family(out, "container_swap_limit_bytes", "gauge",
+                  "[ALPHA] Current amount of the container swap limit in bytes. Reported only on non-windows systems",
+                  [](const CgroupUsage& u) { return u.memory ? value_of(u.memory->swap_limit) : Value(); }, containers);
   out.family("container_start_time_seconds", "gauge",
              "[STABLE] Start time of the container since unix epoch in seconds");
   for (const auto& [labels, time] : starts) out.sample(seconds(time), labels);
@@ -246,11 +364,18 @@ std::string cadvisor_metrics(const Sample& sample, const MachineFacts& machine) 
                             {"dockerVersion", machine.runtime_version},
                             {"kernelVersion", machine.kernel},
                             {"osVersion", machine.os}}));
-  out.single("machine_cpu_cores", "gauge", "Number of logical CPU cores.", sample.node.cores);
-  out.single("machine_memory_bytes", "gauge", "Amount of memory installed on the machine.",
+  const auto who = label_text(
+      {{"boot_id", machine.boot_id}, {"machine_id", machine.machine_id}, {"system_uuid", machine.system_uuid}});
+  const auto of_machine = [&](const char* name, const char* help, double value) {
+    out.family(name, "gauge", help);
+    out.sample(value, who);
+  };
+  of_machine("machine_cpu_cores", "Number of logical CPU cores.", sample.node.cores);
+  of_machine("machine_memory_bytes", "Amount of memory installed on the machine.",
              static_cast<double>(sample.node.memory_capacity));
-  out.single("machine_swap_bytes", "gauge", "Amount of swap memory available on the machine.",
+  of_machine("machine_swap_bytes", "Amount of swap memory available on the machine.",
              static_cast<double>(sample.node.swap_capacity));
+  out.single("machine_scrape_error", "gauge", "1 if there was an error while getting machine metrics, 0 otherwise.", 0);
   const auto rows = rows_of(sample);
   for (const auto& family : kFamilies) {
     out.family(family.name, family.type, family.help);
@@ -262,7 +387,11 @@ std::string cadvisor_metrics(const Sample& sample, const MachineFacts& machine) 
   for (const auto& row : rows) {
     if (row.started_at) out.sample(seconds(*row.started_at), row.labels, row.usage->time);
   }
+  memory_failures(out, rows);
+  disk_families(out, rows);
   network_families(out, sample);
+  out.single("container_scrape_error", "gauge", "1 if there was an error while getting container metrics, 0 otherwise",
+             0);
   return out.take();
 }
 

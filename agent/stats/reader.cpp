@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "agent/stats/cgroup_files.hpp"
@@ -35,18 +37,40 @@ fs::path dir_of(const CgroupMount& mount, const char* controller, const std::str
   return base / fs::path(path).relative_path();
 }
 
+// "8:0" -> "/dev/sda"; the number itself where the kernel has no such device. As cAdvisor names them.
+std::map<std::string, IoUsage> named_devices(const DeviceIo& io) {
+  std::map<std::string, IoUsage> out;
+  for (const auto& [number, usage] : io) {
+    std::error_code ec;
+    const auto link = fs::read_symlink("/sys/dev/block/" + number, ec);
+    out.emplace(ec ? number : "/dev/" + link.filename().string(), usage);
+  }
+  return out;
+}
+
+std::uint64_t count_lines(const std::string& text) {
+  return static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
 void read_v2(const fs::path& dir, Detail detail, CgroupUsage& out) {
   out.cpu = parse_cpu_v2(slurp(dir / "cpu.stat"));
   auto& memory = out.memory.emplace(parse_memory_v2(slurp(dir / "memory.stat"), slurp(dir / "memory.current")));
   memory.swap = parse_number(slurp(dir / "memory.swap.current"));
+  if (memory.swap) memory.swap_limit = parse_number(slurp(dir / "memory.swap.max"));
   if (detail == Detail::resource) return;
   memory.limit = parse_number(slurp(dir / "memory.max"));
   memory.max_usage = parse_number(slurp(dir / "memory.peak"));
   const auto events = parse_flat(slurp(dir / "memory.events"));
   if (const auto kills = events.find("oom_kill"); kills != events.end()) memory.oom_kills = kills->second;
   if (const auto hits = events.find("max"); hits != events.end()) memory.failures = hits->second;
-  out.processes = parse_number(slurp(dir / "pids.current"));
-  out.io = parse_io_v2(slurp(dir / "io.stat"));
+  memory.reservation = parse_number(slurp(dir / "memory.min"));
+  out.threads = parse_number(slurp(dir / "pids.current"));
+  out.threads_max = parse_number(slurp(dir / "pids.max"));
+  out.processes = count_lines(slurp(dir / "cgroup.procs"));
+  out.io = named_devices(parse_io_v2(slurp(dir / "io.stat")));
+  if (const auto weight = slurp(dir / "cpu.weight"); !weight.empty()) {
+    out.cpu_spec = parse_cpu_spec_v2(weight, slurp(dir / "cpu.max"));
+  }
   out.cpu_pressure = parse_pressure(slurp(dir / "cpu.pressure"));
   out.memory_pressure = parse_pressure(slurp(dir / "memory.pressure"));
   out.io_pressure = parse_pressure(slurp(dir / "io.pressure"));
@@ -66,9 +90,16 @@ void read_v1(const CgroupMount& mount, const std::string& path, Detail detail, C
   memory.failures = parse_number(slurp(dir / "memory.failcnt")).value_or(0);
   const auto control = parse_flat(slurp(dir / "memory.oom_control"));
   if (const auto kills = control.find("oom_kill"); kills != control.end()) memory.oom_kills = kills->second;
-  out.processes = parse_number(slurp(dir_of(mount, "pids", path) / "pids.current"));
+  memory.reservation = parse_number(slurp(dir / "memory.soft_limit_in_bytes"));
+  if (memory.reservation && *memory.reservation >= (std::uint64_t{1} << 60)) memory.reservation.reset();
+  out.threads = parse_number(slurp(dir_of(mount, "pids", path) / "pids.current"));
+  out.threads_max = parse_number(slurp(dir_of(mount, "pids", path) / "pids.max"));
+  out.processes = count_lines(slurp(dir / "cgroup.procs"));
+  out.cpu_spec = parse_cpu_spec_v1(slurp(cpu / "cpu.shares"), slurp(cpu / "cpu.cfs_quota_us"),
+                                   slurp(cpu / "cpu.cfs_period_us"));
   const auto blkio = dir_of(mount, "blkio", path);
-  out.io = parse_io_v1(slurp(blkio / "blkio.throttle.io_service_bytes"), slurp(blkio / "blkio.throttle.io_serviced"));
+  out.io = named_devices(
+      parse_io_v1(slurp(blkio / "blkio.throttle.io_service_bytes"), slurp(blkio / "blkio.throttle.io_serviced")));
 }
 
 std::optional<FsUsage> read_fs(const fs::path& path) {
@@ -82,6 +113,12 @@ std::optional<FsUsage> read_fs(const fs::path& path) {
   out.inodes = info.f_files;
   out.inodes_free = info.f_ffree;
   out.inodes_used = info.f_files - info.f_ffree;
+  struct stat at {};
+  if (::stat(path.c_str(), &at) == 0) {
+    const auto sources = parse_mount_sources(slurp("/proc/self/mountinfo"));
+    const auto found = sources.find(std::to_string(major(at.st_dev)) + ":" + std::to_string(minor(at.st_dev)));
+    if (found != sources.end()) out.device = found->second;
+  }
   return out;
 }
 
@@ -120,7 +157,7 @@ ContainerSample read_container(const NodeTarget& node, const ContainerTarget& ta
 }
 
 PodSample read_pod(const NodeTarget& node, const PodTarget& target, Detail detail, const Sample& sample) {
-  PodSample out{target.name, target.ns, target.uid, target.sandbox_id, target.started_at, {}, {}, {}};
+  PodSample out{target.name, target.ns, target.uid, target.sandbox_id, target.started_at, {}, {}, {}, target.volumes};
   auto usage = read_cgroup(node.mount, target.cgroup, detail);
   if (!usage) return out;
   out.usage = std::move(*usage);
@@ -132,9 +169,14 @@ PodSample read_pod(const NodeTarget& node, const PodTarget& target, Detail detai
     if (child.empty()) continue;
     out.containers.push_back(read_container(node, container, join_path(target.cgroup, child), detail, sample));
   }
+  if (detail == Detail::resource) return out;
+  // A pod's own cgroup holds no processes.
+  for (const auto& c : out.containers) *out.usage.processes += c.usage.processes.value_or(0);
   const auto sandbox = find_container_cgroup(children, target.sandbox_id);
-  if (detail == Detail::resource || target.host_network || sandbox.empty()) return out;
+  if (sandbox.empty()) return out;
   const auto processes = slurp(dir / sandbox / "cgroup.procs");
+  *out.usage.processes += count_lines(processes);
+  if (target.host_network) return out;
   const auto pid = processes.substr(0, processes.find('\n'));
   if (!pid.empty()) out.interfaces = parse_net_dev(slurp(node.proc / pid / "net/dev"));
   return out;
@@ -162,6 +204,17 @@ void read_machine(const NodeTarget& target, NodeSample& out) {
     usage.working_set = usage.usage > inactive ? usage.usage - inactive : 0;
     usage.swap = out.swap_capacity - kib("SwapFree:");
   }
+}
+
+// How many tasks there may be, and are: /proc/loadavg has "running/all" as its fourth word.
+std::optional<ProcessLimit> read_process_limit(const fs::path& proc) {
+  const auto pids = parse_number(slurp(proc / "sys/kernel/pid_max"));
+  const auto threads = parse_number(slurp(proc / "sys/kernel/threads-max"));
+  const auto load = slurp(proc / "loadavg");
+  const auto slash = load.find('/');
+  if (!pids || slash == std::string::npos) return std::nullopt;
+  const auto all = parse_number(load.substr(slash + 1, load.find(' ', slash) - slash - 1));
+  return ProcessLimit{now(), std::min(*pids, threads.value_or(*pids)), all.value_or(0)};
 }
 
 }  // namespace
@@ -200,8 +253,12 @@ Sample take_sample(const NodeTarget& node, const std::vector<PodTarget>& pods, D
     if (out.node.image_fs && node.images_bytes) out.node.image_fs->used = node.images_bytes;
     if (out.node.image_fs && node.images_inodes) out.node.image_fs->inodes_used = node.images_inodes;
     out.node.interfaces = parse_net_dev(slurp(node.proc / "1/net/dev"));
+    out.node.processes = read_process_limit(node.proc);
   }
   if (auto all = read_cgroup(node.mount, node.pods_cgroup, detail)) out.node.system.emplace("pods", std::move(*all));
+  for (const auto& [name, cgroup] : node.system_cgroups) {
+    if (auto usage = read_cgroup(node.mount, cgroup, detail)) out.node.system.emplace(name, std::move(*usage));
+  }
   for (const auto& pod : pods) out.pods.push_back(read_pod(node, pod, detail, out));
   return out;
 }

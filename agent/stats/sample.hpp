@@ -22,6 +22,15 @@ struct MemoryUsage {
   std::uint64_t page_faults = 0, major_page_faults = 0, failures = 0;
   std::optional<std::uint64_t> swap, limit, max_usage;  // bytes; limit: none is set where absent
   std::uint64_t oom_kills = 0;
+  std::optional<std::uint64_t> swap_limit, reservation;                  // bytes; likewise
+  std::uint64_t active_file = 0, inactive_file = 0, kernel = 0;          // bytes
+};
+
+// What the cgroup's CPU is bound by.
+struct CpuSpec {
+  std::uint64_t shares = 0;               // v1's measure, 1024 for one CPU
+  std::uint64_t period_us = 0;            // 0: not known
+  std::optional<std::uint64_t> quota_us;  // none: no limit
 };
 
 struct IoUsage {
@@ -41,15 +50,25 @@ struct CgroupUsage {
   SystemTime time{};
   std::optional<CpuUsage> cpu;
   std::optional<MemoryUsage> memory;
-  std::optional<IoUsage> io;
-  std::optional<std::uint64_t> processes;
+  std::map<std::string, IoUsage> io;                  // by device, "/dev/sda"
+  std::optional<std::uint64_t> threads, threads_max;  // threads_max: no limit is set where absent
   std::optional<Pressure> cpu_pressure, memory_pressure, io_pressure;
+  std::optional<CpuSpec> cpu_spec;
+  std::optional<std::uint64_t> processes;  // of a pod: of all its containers
 };
 
 struct FsUsage {
   SystemTime time{};
   std::optional<std::uint64_t> available, capacity, used;  // bytes
   std::optional<std::uint64_t> inodes_free, inodes, inodes_used;
+  std::string device;  // "/dev/sda1", or what the mount table has there; empty: not known
+};
+
+struct VolumeSample {
+  std::string name;        // pod.spec.volumes[].name
+  std::string claim;       // the PersistentVolumeClaim of the pod's namespace; empty: none
+  bool ephemeral = false;  // takes of the pod's ephemeral storage
+  FsUsage usage;           // without capacity: it lies on the node's own filesystem
 };
 
 struct InterfaceUsage {
@@ -71,6 +90,12 @@ struct PodSample {
   CgroupUsage usage;
   std::vector<InterfaceUsage> interfaces;  // none for pods on the node's network
   std::vector<ContainerSample> containers;
+  std::vector<VolumeSample> volumes;
+};
+
+struct ProcessLimit {
+  SystemTime time{};
+  std::uint64_t max = 0, current = 0;
 };
 
 struct NodeSample {
@@ -82,6 +107,7 @@ struct NodeSample {
   std::vector<InterfaceUsage> interfaces;
   std::optional<FsUsage> fs, image_fs;
   std::map<std::string, CgroupUsage> system;  // "pods", "kubelet", "runtime"
+  std::optional<ProcessLimit> processes;
 };
 
 struct Sample {

@@ -35,8 +35,17 @@ json memory_json(const CgroupUsage& usage, std::optional<std::uint64_t> capacity
   return out;
 }
 
-// cpu, memory, io and swap of anything that has a cgroup. `capacity`: the node's, where it is the node's.
-void set_usage(json& to, const CgroupUsage& usage, bool brief, std::optional<std::uint64_t> capacity = std::nullopt) {
+json swap_json(const CgroupUsage& usage, std::optional<std::uint64_t> capacity) {
+  const auto used = *usage.memory->swap;
+  json out = {{"time", time_text(usage.time)}, {"swapUsageBytes", used}};
+  const auto limit = capacity ? capacity : usage.memory->swap_limit;
+  if (limit) out["swapAvailableBytes"] = *limit > used ? *limit - used : 0;
+  return out;
+}
+
+// cpu, memory, io and swap of anything that has a cgroup. Capacities: the node's, where it is the node's.
+void set_usage(json& to, const CgroupUsage& usage, bool brief, std::optional<std::uint64_t> capacity = std::nullopt,
+               std::optional<std::uint64_t> swap_capacity = std::nullopt) {
   if (usage.cpu) {
     json cpu = {{"time", time_text(usage.time)}, {"usageCoreNanoSeconds", usage.cpu->usage_ns}};
     set(cpu, "usageNanoCores", usage.cpu->nano_cores);
@@ -45,9 +54,7 @@ void set_usage(json& to, const CgroupUsage& usage, bool brief, std::optional<std
   }
   if (usage.memory) {
     to["memory"] = memory_json(usage, capacity);
-    if (!brief && usage.memory->swap) {
-      to["swap"] = {{"time", time_text(usage.time)}, {"swapUsageBytes", *usage.memory->swap}};
-    }
+    if (!brief && usage.memory->swap) to["swap"] = swap_json(usage, swap_capacity);
   }
   if (!brief && usage.io_pressure) {
     json io = {{"time", time_text(usage.time)}};
@@ -97,7 +104,21 @@ json container_json(const ContainerSample& c, bool brief) {
   return out;
 }
 
-// What the pod takes of the node's disk: its containers' writable layers and logs.
+json volume_json(const VolumeSample& volume, const PodSample& pod, const std::optional<FsUsage>& node) {
+  FsUsage usage = volume.usage;
+  if (!usage.capacity && node) {
+    usage.capacity = node->capacity;
+    usage.available = node->available;
+    usage.inodes = node->inodes;
+    usage.inodes_free = node->inodes_free;
+  }
+  json out = fs_json(usage);
+  out["name"] = volume.name;
+  if (!volume.claim.empty()) out["pvcRef"] = {{"name", volume.claim}, {"namespace", pod.ns}};
+  return out;
+}
+
+// What the pod takes of the node's disk: its containers' writable layers and logs, and volumes of that kind.
 std::optional<FsUsage> ephemeral_storage(const PodSample& pod, const std::optional<FsUsage>& node) {
   if (!node) return std::nullopt;
   FsUsage out = *node;
@@ -108,6 +129,11 @@ std::optional<FsUsage> ephemeral_storage(const PodSample& pod, const std::option
       bytes += (*fs)->used.value_or(0);
       inodes += (*fs)->inodes_used.value_or(0);
     }
+  }
+  for (const auto& volume : pod.volumes) {
+    if (!volume.ephemeral) continue;
+    bytes += volume.usage.used.value_or(0);
+    inodes += volume.usage.inodes_used.value_or(0);
   }
   out.used = bytes;
   out.inodes_used = inodes;
@@ -122,6 +148,7 @@ json pod_json(const PodSample& pod, const NodeSample& node, bool brief) {
   set_usage(out, pod.usage, brief);
   if (brief) return out;
   if (!pod.interfaces.empty()) out["network"] = network_json(pod.interfaces, pod.usage.time);
+  for (const auto& volume : pod.volumes) out["volume"].push_back(volume_json(volume, pod, node.fs));
   if (const auto storage = ephemeral_storage(pod, node.fs)) out["ephemeral-storage"] = fs_json(*storage);
   if (pod.usage.processes) out["process_stats"] = {{"process_count", *pod.usage.processes}};
   return out;
@@ -129,7 +156,7 @@ json pod_json(const PodSample& pod, const NodeSample& node, bool brief) {
 
 json node_json(const NodeSample& node, bool brief) {
   json out = {{"nodeName", node.name}, {"startTime", time_text(node.booted_at)}, {"systemContainers", json::array()}};
-  set_usage(out, node.usage, brief, node.memory_capacity);
+  set_usage(out, node.usage, brief, node.memory_capacity, node.swap_capacity);
   for (const auto& [name, usage] : node.system) {
     json item = {{"name", name}, {"startTime", time_text(node.booted_at)}};
     set_usage(item, usage, brief);
@@ -137,6 +164,11 @@ json node_json(const NodeSample& node, bool brief) {
   }
   if (brief) return out;
   if (!node.interfaces.empty()) out["network"] = network_json(node.interfaces, node.usage.time);
+  if (node.processes) {
+    out["rlimit"] = {{"time", time_text(node.processes->time)},
+                     {"maxpid", node.processes->max},
+                     {"curproc", node.processes->current}};
+  }
   if (node.fs) out["fs"] = fs_json(*node.fs);
   if (node.image_fs) out["runtime"] = {{"imageFs", fs_json(*node.image_fs)}, {"containerFs", fs_json(*node.image_fs)}};
   return out;

@@ -31,6 +31,7 @@ struct PodTarget {
   std::string sandbox_id;  // running, or empty
   bool host_network = false;
   std::vector<ContainerTarget> containers;  // running ones
+  std::vector<VolumeSample> volumes;        // measured beforehand
 };
 
 struct NodeTarget {
@@ -38,6 +39,7 @@ struct NodeTarget {
   CgroupMount mount;
   std::filesystem::path proc = "/proc";
   std::string pods_cgroup = "/kubepods";
+  std::map<std::string, std::string> system_cgroups;  // "kubelet", "runtime" -> cgroup
   std::filesystem::path fs;        // a folder on the node's main filesystem; empty: not looked at
   std::filesystem::path image_fs;  // the same of the images'
   std::optional<std::uint64_t> images_bytes, images_inodes;  // used by images, as the runtime tells

@@ -42,7 +42,11 @@ std::optional<Seconds> asks_to_wait(const HttpHead& head) {
 }  // namespace
 
 struct ApiClient::Impl {
-  Impl(const Executor& e, ClientConfig config) : executor(e), server(config.server), source(e, std::move(config)) {}
+  Impl(const Executor& e, ClientConfig config) : executor(e), server(config.server), source(e, std::move(config)) {
+    const auto scheme = server.find("://");
+    const auto host = scheme == std::string::npos ? server : server.substr(scheme + 3);
+    stats.host = host.substr(0, host.find('/'));
+  }
 
   // An answer's header, and its body still to come.
   struct Answer {
@@ -64,6 +68,7 @@ struct ApiClient::Impl {
   CredentialSource source;
   CredentialsPtr in_use;  // what `http` was made of
   std::shared_ptr<HttpClient> http;
+  RequestStats stats;
 };
 
 HttpRequest ApiClient::Impl::http_request(const ApiRequest& request, const Credentials& credentials) const {
@@ -100,6 +105,7 @@ Awaitable<Result<ApiClient::Impl::Answer>> ApiClient::Impl::ask_once(ApiRequest 
   Answer answer;
   answer.exchange = client->start(http_request(request, *credentials));
   Result<HttpHead> head = co_await answer.exchange->head(deadline);
+  ++stats.answers[{head ? head->status : 0, request.method}];
   if (!head) {
     if (head.error().code == Errc::deadline_exceeded) note_timeout(client, started);
     co_return head.error().context(describe(request) + " (" + server + ")");
@@ -145,8 +151,11 @@ ApiClient::~ApiClient() = default;
 Awaitable<Result<std::string>> ApiClient::send(ApiRequest request) {
   const std::shared_ptr<Impl> impl = impl_;
   const std::string what = describe(request);
-  const SteadyTime deadline = now() + request.timeout;
+  const SteadyTime started = now();
+  const SteadyTime deadline = started + request.timeout;
+  auto& seconds = impl->stats.seconds.try_emplace(request.method, kRequestBounds).first->second;
   Result<Impl::Answer> answer = co_await impl->ask(std::move(request), deadline);
+  seconds.observe(std::chrono::duration<double>(now() - started).count());
   if (!answer) co_return answer.error();
   Result<std::string> body = co_await Impl::body(*answer->exchange, deadline, kMaxBody);
   if (!body) co_return body.error().context(what);
@@ -177,6 +186,8 @@ Awaitable<Result<void>> ApiClient::stream(ApiRequest request, LineHandler on_lin
   lines.finish(on_line);
   co_return Result<void>();
 }
+
+const RequestStats& ApiClient::request_stats() const { return impl_->stats; }
 
 void ApiClient::close_connections() {
   if (!impl_->http) return;

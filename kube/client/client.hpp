@@ -5,6 +5,7 @@
 
 #include "kube/client/api.hpp"
 #include "kube/client/kubeconfig.hpp"
+#include "kube/client/request_stats.hpp"
 
 namespace keelson::kube {
 
@@ -27,6 +28,8 @@ class ApiClient final : public Api {
   // Closes all connections: what is under way ends with unavailable, and what follows connects anew. For the moment
   // when a certificate was replaced that others may no longer trust.
   void close_connections();
+
+  [[nodiscard]] const RequestStats& request_stats() const;
 
  private:
   struct Impl;

@@ -1,12 +1,13 @@
 """The kubelet API on :10250: what it tells, through the API server's node proxy, and to whom it tells nothing."""
 
+import base64
 import json
 import re
 import subprocess
 
 import pytest
 
-from harness.manifests import pod, shell, testapp
+from harness.manifests import mount, pod, shell, testapp
 from harness.plane import cluster_role_binding
 
 SUBRESOURCES = {"nodes/metrics": ["/metrics", "/metrics/resource"], "nodes/stats": ["/stats/summary"]}
@@ -35,8 +36,16 @@ def as_api_server(plane) -> tuple[str, ...]:
 def busy(space):
     """A pod on the first node that uses some CPU and memory, and the node."""
     node = space.cluster.nodes[0]
-    burner = shell("while :; do :; done", name="burner", resources={"limits": {"cpu": "100m", "memory": "64Mi"}})
-    space.apply(pod("busy", testapp("--alloc", 20, "--http", 8080), burner, nodeName=node.name))
+    burner = shell(
+        "dd if=/dev/zero of=/cache/file bs=1M count=1; while :; do :; done",
+        name="burner",
+        resources={"limits": {"cpu": "100m", "memory": "64Mi"}},
+        volumeMounts=[mount("cache", "/cache")],
+    )
+    probe = {"httpGet": {"port": 8080, "path": "/"}, "periodSeconds": 1}
+    app = testapp("--alloc", 20, "--http", 8080, readinessProbe=probe)
+    volumes = [{"name": "cache", "emptyDir": {}}]
+    space.apply(pod("busy", app, burner, nodeName=node.name, volumes=volumes))
     space.wait_ready("busy")
     return space, node
 
@@ -50,7 +59,7 @@ def samples(text: str) -> dict[str, float]:
     return found
 
 
-def series(text: str, name: str, **labels: str) -> list[float]:
+def series(text: str, name: str, /, **labels: str) -> list[float]:
     wanted = [f'{key}="{value}"' for key, value in labels.items()]
     found = samples(text)
     return [found[key] for key in found if re.match(rf"{name}(\{{|$)", key) and all(want in key for want in wanted)]
@@ -91,6 +100,13 @@ def test_stats_summary(busy):
     assert whole["cpu"]["usageCoreNanoSeconds"] > 0 and whole["memory"]["workingSetBytes"] > 0
     assert whole["fs"]["capacityBytes"] > whole["fs"]["usedBytes"] > 0
     assert whole["runtime"]["imageFs"]["capacityBytes"] > 0
+    assert whole["rlimit"]["maxpid"] > whole["rlimit"]["curproc"] > 0
+    assert "pods" in {item["name"] for item in whole["systemContainers"]}
+    volumes = {item["name"]: item for item in mine["volume"]}
+    assert volumes["cache"]["usedBytes"] >= 1 << 20 and volumes["cache"]["capacityBytes"] > 0
+    assert any(name.startswith("kube-api-access-") for name in volumes)
+    assert mine["process_stats"]["process_count"] >= 2
+    assert mine["ephemeral-storage"]["usedBytes"] >= 1 << 20
     assert mine["podRef"]["uid"] == space.pod("busy")["metadata"]["uid"]
     app = next(item for item in mine["containers"] if item["name"] == "app")
     assert app["memory"]["workingSetBytes"] > 20 << 20
@@ -112,15 +128,38 @@ def test_cadvisor_metrics(busy):
     assert series(text, "container_cpu_usage_seconds_total", container="burner", **labels)
     assert series(text, "container_network_receive_bytes_total", interface="eth0", **labels)
     assert series(text, "container_spec_memory_limit_bytes", container="burner", **labels) == [64 << 20]
+    assert series(text, "container_spec_cpu_quota", container="burner", **labels) == [10000]
+    assert series(text, "container_spec_cpu_period", container="burner", **labels) == [100000]
+    assert series(text, "container_spec_cpu_shares", container="burner", **labels)[0] > 2
+    assert series(text, "container_threads", container="app", **labels)[0] >= 1
+    assert series(text, "container_memory_failures_total", failure_type="pgfault", container="app", **labels)[0] > 0
+    assert series(text, "container_fs_usage_bytes", container="app", **labels)
+    assert series(text, "container_start_time_seconds", container="app", **labels)[0] > 1.7e9
     assert series(text, "machine_cpu_cores")
 
 
-def test_own_metrics_and_health(cluster):
-    node = cluster.nodes[0]
-    assert raw(cluster, node, "/healthz") == "ok"
-    text = raw(cluster, node, "/metrics")
+def test_own_metrics_and_health(busy):
+    space, node = busy
+    assert raw(space.cluster, node, "/healthz") == "ok"
+    text = raw(space.cluster, node, "/metrics")
     for name in ("kubelet_running_pods", "kubelet_node_name", "process_resident_memory_bytes"):
         assert series(text, name), name
+    assert series(text, "kubelet_runtime_operations_total", operation_type="run_podsandbox")[0] >= 1
+    assert series(text, "kubelet_runtime_operations_duration_seconds_count", operation_type="start_container")[0] >= 2
+    assert series(text, "rest_client_requests_total", code="200", method="PATCH")[0] >= 1
+    assert series(text, "rest_client_request_duration_seconds_count", verb="PATCH")[0] >= 1
+    for name in ("kubelet_pod_start_duration_seconds", "kubelet_pod_start_sli_duration_seconds"):
+        assert series(text, f"{name}_count")[0] >= 1, name
+    assert series(raw(space.cluster, node, "/metrics/slis"), "kubernetes_healthcheck", name="syncloop") == [1]
+
+    def probed():
+        text = raw(space.cluster, node, "/metrics/probes")
+        labels = {"namespace": space.name, "pod": "busy", "container": "app", "probe_type": "Readiness"}
+        return series(text, "prober_probe_total", result="successful", **labels) and series(
+            text, "prober_probe_duration_seconds_count", **labels
+        )
+
+    space.wait_for(probed, 10, "the readiness probe's counts")
     assert node.fetch("http://127.0.0.1:10248/healthz").stdout == "ok"
 
 
@@ -136,6 +175,8 @@ def test_pods_configz_and_running_pods(busy):
     space.wait_for(running, 10, "the runtime's own list has the pod")
     config = json.loads(raw(space.cluster, node, "/configz"))["kubeletconfig"]
     assert config["maxPods"] == 250 and config["clusterDNS"] == ["10.96.0.10"]
+    assert config["evictionHard"] == {"memory.available": "100Mi"}
+    assert config["authorization"]["mode"] == "Webhook" and config["nodeStatusReportFrequency"] == "5m0s"
 
 
 def test_run_and_logs_by_url(busy):
@@ -188,6 +229,35 @@ def test_a_token_is_let_in_as_far_as_its_roles_go(busy):
         assert ask(node, path, *bearer)[0] == 403, path
     exec_path = f"/exec/{space.name}/busy/app?command=true&output=1"
     assert ask(node, exec_path, "-X", "POST", *bearer)[0] == 403
+
+
+def test_a_websocket_may_bring_its_token_as_a_subprotocol(busy):
+    space, node = busy
+    space.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "browser"}})
+    rules = [{"apiGroups": [""], "resources": ["nodes/proxy"], "verbs": ["get"]}]
+    rbac = "rbac.authorization.k8s.io/v1"
+    name = f"{space.name}-browse"
+    space.api.apply({"apiVersion": rbac, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules})
+    subject = {"kind": "ServiceAccount", "name": "browser", "namespace": space.name}
+    space.api.apply(cluster_role_binding(name, name, subject))
+    token = space.kubectl("create", "token", "browser").stdout.strip()
+
+    def upgrade(token: str) -> tuple[int, str]:
+        encoded = base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+        protocols = f"base64url.bearer.authorization.k8s.io.{encoded}, v4.channel.k8s.io"
+        headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        headers |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol": protocols}
+        flags = [part for item in headers.items() for part in ("-H", ": ".join(item))]
+        only_headers = ("-D", "-", "-o", "/dev/null", "--http1.1")
+        return ask(node, f"/exec/{space.name}/busy/app?command=true&output=1", *only_headers, *flags)
+
+    def agreed() -> str | None:
+        status, answer = upgrade(token)
+        return answer if status == 101 else None
+
+    answer = space.wait_for(agreed, 10, "the upgrade")
+    assert re.search(r"(?im)^sec-websocket-protocol: v4\.channel\.k8s\.io\r?$", answer)
+    assert upgrade("not.a.token")[0] == 401
 
 
 def test_the_api_servers_certificate_may_do_all(busy):

@@ -6,8 +6,9 @@ import platform
 import re
 
 from harness.cluster_node import node_condition
-from harness.manifests import deployment, pod, testapp, workload
+from harness.manifests import config_map, deployment, mount, pod, testapp, workload
 from harness.process import wait_for
+from test_kubelet_api import as_api_server, ask
 
 CONDITIONS = {
     "MemoryPressure": ("False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -100,6 +101,49 @@ def test_lease_is_renewed(cluster):
     owner = first["metadata"]["ownerReferences"][0]
     assert (owner["kind"], owner["name"], owner["uid"]) == ("Node", node.name, node.object()["metadata"]["uid"])
     wait_for(lambda: lease()["spec"]["renewTime"] > first["spec"]["renewTime"], 25, "the lease is renewed", every=0.5)
+
+
+def test_csi_node_belongs_to_the_node(cluster):
+    node = cluster.nodes[0]
+    found = wait_for(lambda: cluster.api.find("CSINode", node.name), 10, "the CSINode", every=0.2)
+    assert found["metadata"]["ownerReferences"] == [
+        {"apiVersion": "v1", "kind": "Node", "name": node.name, "uid": node.object()["metadata"]["uid"]}
+    ]
+    assert found["spec"]["drivers"] in (None, [])
+
+
+def test_a_runtime_class_is_looked_up_when_the_sandbox_is_made(space):
+    kind = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": space.name}, "handler": "runc"}
+    space.api.apply(kind)
+    try:
+        container = testapp("--http", 8080, volumeMounts=[mount("gate", "/gate")])
+        gate = {"name": "gate", "configMap": {"name": "gate"}}
+        space.apply(pod("classed", container, volumes=[gate], runtimeClassName=space.name))
+        space.wait_event("classed", "FailedMount")
+        space.api.delete("RuntimeClass", space.name)
+        space.apply(config_map("gate", k="v"))
+        space.wait_event("classed", "FailedCreatePodSandBox", f'runtimeclass.node.k8s.io "{space.name}" not found')
+        space.api.apply(kind)
+        space.wait_ready("classed")
+    finally:
+        if space.api.find("RuntimeClass", space.name):
+            space.api.delete("RuntimeClass", space.name)
+
+
+def test_reservations_and_debug_handlers_of_the_configuration(third_node):
+    reserved = {"cpu": "200m", "memory": "64Mi"}
+    node = third_node(config={"kubeReserved": reserved, "enableDebuggingHandlers": False})
+    allocatable = wait_for(lambda: node.object()["status"].get("allocatable"), 20, "registered", every=0.2)
+    assert allocatable["cpu"] == f"{os.cpu_count() * 1000 - 200}m"
+    assert int(allocatable["memory"].removesuffix("Ki")) == memory_kib() - (100 + 64) * 1024
+    for path, expected in {
+        "/containerLogs/default/none/app": (405, "Debug endpoints are disabled."),
+        "/runningpods/": (405, "Debug endpoints are disabled."),
+        "/logs/": (405, "Debug endpoints are disabled."),
+        "/configz": (404, "404 page not found"),
+        "/healthz": (200, "ok"),
+    }.items():
+        assert ask(node, path, *as_api_server(node.plane)) == expected, path
 
 
 def test_cordon_is_respected_and_undone(space):

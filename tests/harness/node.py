@@ -48,6 +48,10 @@ def bridge_conflist(ipam: pathlib.Path, bridge: str = "kbr0", subnet: str = CLUS
     }
 
 
+def kubelet_config(**fields) -> dict:
+    return {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", **fields}
+
+
 class Machine:
     def __init__(self, version: str = "1.6", images: list[str] | None = None):
         self.name = f"kt{os.getpid()}x{next(_numbers)}"
@@ -129,6 +133,10 @@ class Node:
             self.folder / "cni.sock",
             *(flags or []),
         ]
+        # Tests must not depend on how full the disk of this machine is.
+        config = list(config or [])
+        if not any("evictionHard" in document for document in config):
+            config.append(kubelet_config(evictionHard={"memory.available": "100Mi"}))
         if config:
             (self.folder / "config.yaml").write_text(
                 "\n---\n".join(json.dumps(document, indent=1) for document in config)
@@ -150,6 +158,12 @@ class Node:
         """Writes objects (dicts, or text as it stands) into one file of the manifest folder, by rename."""
         text = "\n---\n".join(item if isinstance(item, str) else json.dumps(item, indent=1) for item in objects)
         return self._write(self.manifests / file, text)
+
+    def reconfigure(self, *config: dict) -> None:
+        """Restarts the agent with these documents as its configuration; pods go on running meanwhile."""
+        self.agent.stop()
+        (self.folder / "config.yaml").write_text("\n---\n".join(json.dumps(document, indent=1) for document in config))
+        self.agent.start()
 
     def _write(self, path: pathlib.Path, text: str) -> pathlib.Path:
         partial = path.with_name(f".{path.name}.partial")

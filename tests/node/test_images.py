@@ -1,10 +1,14 @@
-"""Pulling from a registry on the loopback of the node: policies, a missing image, backoff and recovery."""
+"""Pulling from a registry on the loopback of the node: policies, credentials, a missing or slow one, backoff."""
+
+import base64
+import crypt
+import json
 
 import pytest
 
 from harness import paths
-from harness.manifests import pod
-from harness.node import container_status, is_ready, waiting_reason
+from harness.manifests import pod, secret
+from harness.node import container_status, is_ready, kubelet_config, waiting_reason
 from harness.process import Process, wait_for
 
 REGISTRY = """version: 0.1
@@ -14,20 +18,31 @@ http: {{addr: "127.0.0.1:5000"}}
 """
 
 
+AUTH = """auth: {{htpasswd: {{realm: test, path: {path}}}}}
+"""
+USER, PASSWORD = "puller", "pass:word"
+
+
 class Registry:
     """docker-registry on 127.0.0.1:5000 of the node's network namespace; runtimes speak plain HTTP to the loopback."""
 
-    def __init__(self, node):
-        self.node, self.folder = node, node.folder / "registry"
+    def __init__(self, node, auth: bool = False):
+        self.node, self.folder, self.auth = node, node.folder / "registry", auth
         self.folder.mkdir()
-        (self.folder / "config.yml").write_text(REGISTRY.format(root=self.folder / "data"))
+        config = REGISTRY.format(root=self.folder / "data")
+        if auth:
+            users = self.folder / "htpasswd"
+            users.write_text(f"{USER}:{crypt.crypt(PASSWORD, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=2**5))}\n")
+            config += AUTH.format(path=users)
+        (self.folder / "config.yml").write_text(config)
         self.start()
 
     def start(self) -> None:
         self.process = Process(
             self.node.network.enter("docker-registry", "serve", self.folder / "config.yml"), self.folder / "log"
         )
-        wait_for(lambda: self.node.fetch("http://127.0.0.1:5000/v2/"), what="the registry answers")
+        user = f"{USER}:{PASSWORD}@" if self.auth else ""
+        wait_for(lambda: self.node.fetch(f"http://{user}127.0.0.1:5000/v2/"), what="the registry answers")
 
     def stop(self) -> None:
         self.process.stop()
@@ -38,14 +53,15 @@ class Registry:
             "copy",
             "--insecure-policy",
             "--dest-tls-verify=false",
+            *(["--dest-creds", f"{USER}:{PASSWORD}"] if self.auth else []),
             f"docker-archive:{paths.IMAGES / image}.tar",
             f"docker://127.0.0.1:5000/{name}",
         )
 
 
 @pytest.fixture
-def registry(node):
-    registry = Registry(node)
+def registry(node, request):
+    registry = Registry(node, auth=request.node.get_closest_marker("registry_auth") is not None)
     yield registry
     registry.stop()
     for name in node.containerd.ctr("images", "ls", "-q").stdout.split():
@@ -112,3 +128,63 @@ def test_tag_latest_is_the_default_and_always_pulled(node, registry):
     registry.stop()
     node.apply("again.yaml", pod("again", pulling("app")))
     node.wait_pod("again", lambda found: waiting_reason(found) in ("ErrImagePull", "ImagePullBackOff"))
+
+
+def pull_secret(name: str, password: str = PASSWORD, legacy: bool = False, location: str = "127.0.0.1:5000") -> dict:
+    auth = {"auth": base64.b64encode(f"{USER}:{password}".encode()).decode()}
+    key = ".dockercfg" if legacy else ".dockerconfigjson"
+    content = {location: auth} if legacy else {"auths": {location: auth}}
+    return {**secret(name, **{key: json.dumps(content)}), "type": f"kubernetes.io/{key[1:]}"}
+
+
+def with_secrets(name: str, image: str, *secrets: str) -> dict:
+    return pod(name, pulling(image), imagePullSecrets=[{"name": secret} for secret in secrets])
+
+
+@pytest.mark.registry_auth
+@pytest.mark.runtimes("1.6", "2.2")
+def test_pull_secrets(node, registry):
+    """Both kinds of Secret; a missing one among them is told and does no harm; another registry's does not help."""
+    for image in ("a:1", "b:1", "c:1"):
+        registry.push(image)
+    other = pull_secret("other", location="registry.example")
+    node.apply("secrets.yaml", pull_secret("new"), pull_secret("old", legacy=True), other)
+    node.apply("a.yaml", with_secrets("a", "a:1", "new"))
+    node.apply("b.yaml", with_secrets("b", "b:1", "gone", "old"))
+    node.apply("c.yaml", with_secrets("c", "c:1", "other"))
+    node.wait_ready("a", "b")
+    told = node.explain("b")
+    assert "FailedToRetrieveImagePullSecret" in told
+    assert "Unable to retrieve some image pull secrets (gone); attempting to pull the image may not succeed." in told
+    node.wait_pod("c", lambda found: waiting_reason(found) in ("ErrImagePull", "ImagePullBackOff"))
+    assert PASSWORD not in node.agent.log_text()
+
+
+@pytest.mark.registry_auth
+def test_a_pull_secret_that_comes_late_is_used_at_once(node, registry):
+    registry.push("late:1")
+    node.apply("web.yaml", with_secrets("web", "late:1", "mine"))
+    node.wait_pod("web", lambda found: waiting_reason(found) in ("ErrImagePull", "ImagePullBackOff"))
+    node.apply("wrong.yaml", pull_secret("mine", "no"))
+    node.wait_for(lambda: "Unable to retrieve" in node.explain("web"), what="the missing secret is told")
+    node.apply("wrong.yaml", pull_secret("mine"))
+    node.wait_ready("web", timeout=8)  # sooner than any backoff
+
+
+@pytest.mark.agent(config=[kubelet_config(maxParallelImagePulls=1)])
+def test_a_registry_that_hangs_blocks_no_other(node, registry):
+    """With one pull at a time from each registry; what is waited for is told, also of a pull that waits for its turn."""
+    registry.push("app:1")
+    script = "import socket,time;s=socket.create_server(('127.0.0.1',5001));held=[]\nwhile True: held.append(s.accept())"
+    silent = Process(node.network.enter("python3", "-c", script), node.folder / "silent.log")
+    try:
+        stuck = {**pulling("x:1"), "image": "127.0.0.1:5001/x:1"}
+        node.apply("stuck.yaml", pod("stuck", stuck), pod("queued", {**stuck, "image": "127.0.0.1:5001/y:1"}))
+        node.wait_for(lambda: "being pulled from 127.0.0.1:5001" in node.explain("stuck") + node.explain("queued"))
+        node.wait_for(lambda: "other images are being pulled" in node.explain("stuck") + node.explain("queued"))
+        node.apply("good.yaml", pod("good", pulling("app:1")))
+        node.wait_ready("good")
+        node.remove("stuck.yaml")
+        node.wait_gone("stuck", "queued")
+    finally:
+        silent.stop()

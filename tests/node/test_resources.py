@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from harness.manifests import pod, shell, testapp
-from harness.node import container_status
+from harness.node import container_status, kubelet_config
 
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 pytestmark = pytest.mark.skipif(not (CGROUP / "memory").is_dir(), reason="reads cgroup v1 files")
@@ -84,3 +84,20 @@ def test_memory_limit_kills_and_says_so(node):
     )
     done = container_status(node.wait_phase("oom", "Failed"))["state"]["terminated"]
     assert (done["reason"], done["exitCode"]) == ("OOMKilled", 137)
+    # Which process it was is told by the kernel's log alone.
+    node.wait_for(lambda: "victim process: testapp, pid: " in node.explain("oom"), what="the kill is explained")
+
+
+@pytest.mark.agent(config=[kubelet_config(podPidsLimit=57)])
+def test_pids_limit(node):
+    """podPidsLimit bounds each pod, not each container."""
+    fork = "i=0; while [ $i -lt 80 ]; do sleep 300 & i=$((i+1)); done; wait"
+    two = pod("p", shell(f"({fork}) ; sleep 600"), shell("sleep 600", name="other"))
+    node.apply("p.yaml", two, pod("free", shell(fork)))
+    [found] = node.wait_ready("free")[:1]
+    parent = f"kubepods/besteffort/pod{found['metadata']['uid']}"
+    assert read("pids", parent, "pids.max") == 57
+    node.wait_for(lambda: read("pids", parent, "pids.current") == 57, what="the limit is reached")
+    bounded = f"kubepods/besteffort/pod{node.pod('p')['metadata']['uid']}"
+    node.wait_for(lambda: read("pids", bounded, "pids.current") >= 50, what="the other pod's limit is reached")
+    assert read("pids", bounded, "pids.max") == 57

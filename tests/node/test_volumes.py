@@ -2,11 +2,13 @@
 
 import os
 import pathlib
+import shutil
 import stat
 
 import pytest
 
-from harness.manifests import config_map, mount, pod, secret, shell, testapp
+from harness.manifests import BUSYBOX, config_map, mount, pod, secret, shell, testapp
+from harness.node import container_status, waiting_reason
 from harness.runtime import mounts_below
 
 
@@ -310,3 +312,384 @@ def test_a_token_without_an_api_server_is_refused_clearly(node):
     node.wait_for(
         lambda: "service account tokens come from an API server" in node.explain("vol"), what="explain says why"
     )
+
+
+# subPath
+
+
+def disk_claim(node, name: str = "data") -> pathlib.Path:
+    """A folder of the node behind a claim of that name."""
+    data = node.folder / name
+    data.mkdir(exist_ok=True)
+    node.apply(f"pv-{name}.yaml", *claim(name, data, "local"))
+    return data
+
+
+@pytest.mark.runtimes("1.6", "2.2")
+def test_sub_paths_show_files_and_folders_and_make_what_is_missing(node):
+    node.apply("conf.yaml", config_map("conf", **{"app.conf": "port=1", "other": "x"}))
+    env = [{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]
+    node.apply(
+        "vol.yaml",
+        pod(
+            "vol",
+            holder(
+                mount("scratch", "/logs", subPathExpr="logs/$(POD)"),
+                mount("scratch", "/all"),
+                mount("scratch", "/ro", subPath="logs", readOnly=True),
+                mount("conf", "/etc/app.conf", subPath="app.conf"),
+                env=env,
+            ),
+            volumes=[{"name": "scratch", "emptyDir": {}}, {"name": "conf", "configMap": {"name": "conf"}}],
+        ),
+    )
+    [vol] = node.wait_ready("vol")
+    node.exec("vol", "sh", "-c", "echo line > /logs/file")
+    assert node.exec("vol", "cat", "/all/logs/vol/file", "/ro/vol/file", "/etc/app.conf").stdout == "line\nline\nport=1"
+    assert node.exec("vol", "stat", "-c", "%a %u %g", "/all/logs", "/logs").stdout == "777 0 0\n777 0 0\n"
+    assert node.exec("vol", "touch", "/ro/vol/new", check=False).returncode != 0
+    assert node.exec("vol", "sh", "-c", "echo x > /etc/app.conf", check=False).returncode != 0
+    sub_paths = node.root / "pods" / vol["metadata"]["uid"] / "volume-subpaths"
+    assert len(mounts_below(sub_paths)) == 3, "the kubelet's layout"
+    node.remove("vol.yaml")
+    node.wait_gone("vol")
+    assert not sub_paths.exists() and not mounts_below(node.root / "pods")
+
+
+def test_a_container_with_sub_paths_restarts_though_its_file_was_replaced(node):
+    node.apply("conf.yaml", config_map("conf", text="old"))
+    container = holder(mount("conf", "/conf", subPath="text"), mount("scratch", "/d", subPath="d"))
+    volumes = [{"name": "conf", "configMap": {"name": "conf"}}, {"name": "scratch", "emptyDir": {}}]
+    node.apply("vol.yaml", pod("vol", container, volumes=volumes))
+    [vol] = node.wait_ready("vol")
+    node.exec("vol", "touch", "/d/kept")
+    shown = node.root / "pods" / vol["metadata"]["uid"] / "volumes" / "kubernetes.io~configmap" / "conf" / "text"
+    node.apply("conf.yaml", config_map("conf", text="new"))
+    node.wait_for(lambda: shown.read_text() == "new", what="the volume's new content")
+    assert node.exec("vol", "cat", "/conf").stdout == "old", "a subPath mount does not follow"
+    node.exec("vol", "wget", "-qO-", "http://127.0.0.1:8080/exit/1", check=False)
+    node.wait_pod("vol", lambda found: found["status"]["containerStatuses"][0]["restartCount"] == 1)
+    node.wait_ready("vol")
+    assert node.exec("vol", "cat", "/conf").stdout == "new"
+    assert node.exec("vol", "ls", "/d").stdout == "kept\n"
+
+
+@pytest.mark.parametrize("link", ["/", "../../../../../../../../etc", "/proc/self/root"])
+def test_a_link_in_a_volume_does_not_lead_a_sub_path_to_the_node(node, link):
+    """CVE-2017-1002101: an init container plants the link that the app's subPath goes through."""
+    plant = shell(f"ln -s {link} /v/evil", name="plant", volumeMounts=[mount("v", "/v")])
+    node.apply(
+        "vol.yaml",
+        pod(
+            "vol",
+            holder(mount("v", "/stolen", subPath="evil")),
+            initContainers=[plant],
+            volumes=[{"name": "v", "emptyDir": {}}],
+        ),
+    )
+    node.wait_for(lambda: "leads outside of volume path" in node.explain("vol"), what="explain names the escape")
+    found = node.pod("vol")
+    assert waiting_reason(found) == "CreateContainerConfigError"
+    assert not mounts_below(node.root / "pods" / found["metadata"]["uid"] / "volume-subpaths")
+
+
+def test_removal_of_volumes_does_not_follow_what_containers_left_in_them(node):
+    """CVE-2017-1002102, and a mount that somebody made inside a volume."""
+    host = node.folder / "host"
+    host.mkdir()
+    (host / "precious").write_text("x")
+    script = f"ln -s {host} /e/link; ln -s {host}/precious /e/file; mkdir /e/mnt; sleep 600"
+    node.apply(
+        "vol.yaml",
+        pod("vol", shell(script, volumeMounts=[mount("e", "/e")]), volumes=[{"name": "e", "emptyDir": {}}]),
+    )
+    [vol] = node.wait_ready("vol")
+    folder = node.root / "pods" / vol["metadata"]["uid"] / "volumes" / "kubernetes.io~empty-dir" / "e"
+    node.wait_for(lambda: (folder / "mnt").exists(), what="the container's work")
+    node.network.run("mount", "--bind", str(host), str(folder / "mnt"))
+    node.remove("vol.yaml")
+    node.wait_gone("vol")
+    assert not folder.exists() and (host / "precious").read_text() == "x"
+
+
+def test_volumes_of_a_pod_that_nobody_knows_are_cleaned_up_at_the_start(node):
+    """Orphans: the agent died, the manifest went, and something of the node is mounted in the left-over volume."""
+    volumes = [{"name": "e", "emptyDir": {"medium": "Memory"}}]
+    node.apply("vol.yaml", pod("vol", holder(mount("e", "/e")), volumes=volumes))
+    node.wait_ready("vol")
+    host = node.folder / "host"
+    host.mkdir()
+    (host / "precious").write_text("x")
+    node.agent.kill()
+    node.remove("vol.yaml")
+    stranger = node.root / "pods" / "11111111-2222-3333-4444-555555555555" / "volumes/kubernetes.io~empty-dir/old"
+    (stranger / "mnt").mkdir(parents=True)
+    (stranger / "link").symlink_to(host)
+    node.network.run("mount", "--bind", str(host), str(stranger / "mnt"))
+    node.agent.start()
+    node.wait_for(lambda: not list((node.root / "pods").iterdir()), 30, "no folder of a pod left")
+    assert not mounts_below(node.root / "pods") and (host / "precious").read_text() == "x"
+
+
+# fsGroup and modes
+
+
+def owners(node, name: str, *paths: str) -> list[str]:
+    return node.exec(name, "stat", "-Lc", "%g %a", *paths).stdout.splitlines()
+
+
+def test_fs_group_owns_every_kind_of_volume_that_takes_it(node):
+    data, host = disk_claim(node), node.folder / "host"
+    (data / "old").write_text("x")
+    os.chmod(data / "old", 0o600)
+    host.mkdir(mode=0o755)
+    node.apply("conf.yaml", config_map("conf", k="v"), secret("keys", k="v"))
+    item = {"path": "k", "fieldRef": {"fieldPath": "metadata.name"}}
+    volumes = [
+        {"name": "disk", "emptyDir": {}},
+        {"name": "mem", "emptyDir": {"medium": "Memory"}},
+        {"name": "conf", "configMap": {"name": "conf", "defaultMode": 0o400}},
+        {"name": "keys", "secret": {"secretName": "keys", "defaultMode": 0o400}},
+        {"name": "info", "downwardAPI": {"items": [item], "defaultMode": 0o400}},
+        {"name": "all", "projected": {"sources": [{"configMap": {"name": "conf"}}], "defaultMode": 0o400}},
+        {"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
+        {"name": "host", "hostPath": {"path": str(host)}},
+    ]
+    mounts = [mount(volume["name"], "/" + volume["name"]) for volume in volumes]
+    node.apply(
+        "vol.yaml",
+        pod("vol", holder(*mounts), securityContext={"fsGroup": 4321, "runAsUser": 1000}, volumes=volumes),
+    )
+    node.wait_ready("vol")
+    assert owners(node, "vol", "/disk", "/mem") == ["4321 2777", "4321 2777"]
+    assert owners(node, "vol", "/conf/k", "/keys/k", "/info/k", "/all/k") == ["4321 440"] * 4
+    assert owners(node, "vol", "/data", "/data/old") == ["4321 2775", "4321 660"]
+    assert owners(node, "vol", "/host") == ["0 755"], "not for hostPath"
+    assert "4321" in node.exec("vol", "id", "-G").stdout.split()
+    node.exec("vol", "sh", "-c", "cat /conf/k /keys/k /info/k /all/k && echo x > /data/new && echo x > /disk/new")
+    assert os.stat(data / "new").st_gid == 4321
+
+
+@pytest.mark.parametrize("policy", ["Always", "OnRootMismatch"])
+def test_fs_group_change_policy(node, policy):
+    data = disk_claim(node)
+    (data / "file").write_text("x")
+    os.chown(data, 0, 4321)
+    os.chmod(data, 0o2770)
+    volumes = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
+    security = {"fsGroup": 4321, "fsGroupChangePolicy": policy}
+    node.apply("vol.yaml", pod("vol", holder(mount("d", "/d")), securityContext=security, volumes=volumes))
+    node.wait_ready("vol")
+    assert owners(node, "vol", "/d/file") == (["4321 664"] if policy == "Always" else ["0 644"])
+
+
+def test_the_gid_annotation_of_a_volume_becomes_a_supplemental_group(node):
+    data = node.folder / "data"
+    data.mkdir()
+    volume, wanted = claim("data", data)
+    volume["metadata"]["annotations"] = {"pv.beta.kubernetes.io/gid": "7654"}
+    node.apply("pv.yaml", volume, wanted)
+    volumes = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
+    node.apply("vol.yaml", pod("vol", holder(mount("d", "/d")), volumes=volumes))
+    node.wait_ready("vol")
+    assert "7654" in node.exec("vol", "id", "-G").stdout.split()
+
+
+# emptyDir
+
+
+def test_a_memory_volume_is_bounded_by_the_pods_memory_limit(node):
+    volumes = [
+        {"name": "m", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
+        {"name": "n", "emptyDir": {"medium": "Memory"}},
+    ]
+    resources = {"limits": {"memory": "48Mi"}}
+    node.apply("vol.yaml", pod("vol", holder(mount("m", "/m"), mount("n", "/n"), resources=resources), volumes=volumes))
+    node.wait_ready("vol")
+    for path in ("/m", "/n"):
+        blocks, size = node.exec("vol", "stat", "-fc", "%b %S", path).stdout.split()
+        assert int(blocks) * int(size) == 48 << 20
+
+
+def test_huge_pages_that_the_node_has_not_wait_with_the_reason(node):
+    volumes = [{"name": "h", "emptyDir": {"medium": "HugePages-16Gi"}}]
+    node.apply("vol.yaml", pod("vol", holder(mount("h", "/h")), volumes=volumes))
+    node.wait_for(lambda: "this node has no huge pages of size 16Gi" in node.explain("vol"), what="explain says why")
+
+
+# mountPropagation, readOnly, recursiveReadOnly
+
+
+def test_mount_propagation(node):
+    host = node.folder / "host"
+    host.mkdir()
+    for name in ("none", "from-host", "both"):
+        (host / name).mkdir()
+    node.network.run("mount", "--bind", str(host), str(host))
+    node.network.run("mount", "--make-rshared", str(host))
+    try:
+        modes = [("n", "None"), ("h", "HostToContainer"), ("b", "Bidirectional")]
+        mounts = [mount("v", "/" + name, mountPropagation=mode) for name, mode in modes]
+        volumes = [{"name": "v", "hostPath": {"path": str(host)}}]
+        node.apply("vol.yaml", pod("vol", holder(*mounts, securityContext={"privileged": True}), volumes=volumes))
+        node.wait_ready("vol")
+        node.network.run("mount", "-t", "tmpfs", "tmpfs", str(host / "from-host"))
+        (host / "from-host" / "seen").write_text("x")
+        listed = {name: node.exec("vol", "ls", f"/{name}/from-host").stdout.split() for name, _ in modes}
+        assert listed == {"n": [], "h": ["seen"], "b": ["seen"]}
+        node.exec("vol", "mount", "-t", "tmpfs", "tmpfs", "/b/both")
+        node.exec("vol", "mount", "-t", "tmpfs", "tmpfs", "/h/none")
+        assert str(host / "both") in mounts_below(host) and str(host / "none") not in mounts_below(host)
+    finally:
+        node.remove("vol.yaml")
+        node.wait_gone("vol")
+        for path in [*reversed(mounts_below(host)), str(host)]:
+            node.network.run("umount", path)
+
+
+def recursive_pod(host: pathlib.Path, mode: str) -> dict:
+    mounts = [
+        mount("v", "/v", readOnly=True, recursiveReadOnly=mode),
+        mount("v", "/plain", readOnly=True),
+        mount("v", "/w"),
+    ]
+    return pod("vol", holder(*mounts), volumes=[{"name": "v", "hostPath": {"path": str(host)}}])
+
+
+@pytest.mark.runtimes("1.6", "2.2")
+@pytest.mark.parametrize("mode", ["IfPossible", "Enabled"])
+def test_recursive_read_only(node, mode):
+    host = node.folder / "host"
+    (host / "below").mkdir(parents=True)
+    node.network.run("mount", "-t", "tmpfs", "tmpfs", str(host / "below"))
+    try:
+        node.apply("vol.yaml", recursive_pod(host, mode))
+        has_it = node.machine.version != "1.6"
+        if mode == "Enabled" and not has_it:
+            node.wait_pod("vol", lambda found: waiting_reason(found) == "CreateContainerConfigError")
+            assert "does not support recursive read-only mounts" in node.explain("vol")
+            return
+        [vol] = node.wait_ready("vol")
+        assert node.exec("vol", "touch", "/v/x", check=False).returncode != 0
+        written = node.exec("vol", "touch", "/v/below/x", check=False).returncode == 0
+        assert written == (not has_it), "a mount below a read-only one"
+        assert node.exec("vol", "touch", "/plain/below/y", check=False).returncode == 0
+        found = container_status(vol)["volumeMounts"]
+        assert [(item["mountPath"], item.get("recursiveReadOnly")) for item in found] == [
+            ("/v", "Enabled" if has_it else "Disabled"),
+            ("/plain", "Disabled"),
+            ("/w", None),
+        ]
+    finally:
+        node.remove("vol.yaml")
+        node.wait_gone("vol")
+        node.network.run("umount", str(host / "below"))
+
+
+# image volumes
+
+
+def image_pod(**fields) -> dict:
+    volumes = [{"name": "i", "image": {"reference": BUSYBOX, "pullPolicy": "IfNotPresent", **fields}}]
+    return pod("vol", holder(mount("i", "/image"), mount("i", "/part", subPath="bin")), volumes=volumes)
+
+
+@pytest.mark.runtimes("2.2")
+def test_image_volume(node):
+    node.apply("vol.yaml", image_pod())
+    node.wait_ready("vol")
+    assert "busybox" in node.exec("vol", "ls", "/image/bin").stdout.split()
+    assert "busybox" in node.exec("vol", "ls", "/part").stdout.split()
+    assert node.exec("vol", "touch", "/image/new", check=False).returncode != 0, "always read-only"
+
+
+@pytest.mark.runtimes("2.2")
+def test_image_volume_whose_image_is_missing_waits(node):
+    node.apply("vol.yaml", image_pod(reference="docker.io/local/none:1", pullPolicy="Never"))
+    node.wait_pod("vol", lambda found: waiting_reason(found) == "ErrImageNeverPull")
+    assert "docker.io/local/none:1" in node.explain("vol")
+
+
+def test_image_volume_of_a_runtime_that_has_none(node):
+    node.apply("vol.yaml", image_pod())
+    node.wait_pod("vol", lambda found: waiting_reason(found) == "CreateContainerConfigError")
+    assert 'volume "i": the container runtime has no image volumes' in node.explain("vol")
+
+
+# Generic ephemeral volumes
+
+
+def ephemeral_pod(name: str) -> dict:
+    storage = {"requests": {"storage": "1Gi"}}
+    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "manual", "resources": storage}
+    volumes = [{"name": "e", "ephemeral": {"volumeClaimTemplate": {"spec": spec}}}]
+    return pod(name, holder(mount("e", "/e")), volumes=volumes)
+
+
+def test_ephemeral_volume_takes_a_volume_of_the_folder(node):
+    data = node.folder / "data"
+    data.mkdir()
+    volume, _ = claim("data", data, "local")
+    node.apply("pv.yaml", volume)
+    node.apply("vol.yaml", ephemeral_pod("vol"))
+    node.wait_ready("vol")
+    node.exec("vol", "touch", "/e/file")
+    assert (data / "file").exists()
+
+
+def test_ephemeral_volume_without_a_fitting_volume_waits(node):
+    node.apply("vol.yaml", ephemeral_pod("vol"))
+    text = "error processing PVC default/vol-e: PVC is not bound"
+    node.wait_for(lambda: text in node.explain("vol"), what="explain says why")
+    data = node.folder / "data"
+    data.mkdir()
+    node.apply("pv.yaml", claim("data", data, "local")[0])
+    node.wait_ready("vol")
+
+
+def test_ephemeral_volume_does_not_take_somebody_elses_claim(node):
+    data = node.folder / "data"
+    data.mkdir()
+    node.apply("pv.yaml", *claim("vol-e", data, "local"))
+    node.apply("vol.yaml", ephemeral_pod("vol"))
+    text = "PVC default/vol-e was not created for pod default/vol (pod is not owner)"
+    node.wait_for(lambda: text in node.explain("vol"), what="explain names the owner")
+
+
+# What a node may lack
+
+
+def test_nfs_without_a_helper_or_server_waits_with_the_reason(node):
+    volumes = [{"name": "n", "nfs": {"server": "127.0.0.1", "path": "/export"}}]
+    node.apply("vol.yaml", pod("vol", holder(mount("n", "/n")), volumes=volumes))
+    words = "needs the program mount.nfs" if not shutil.which("mount.nfs") else "mount -t nfs"
+    node.wait_for(lambda: words in node.explain("vol"), what="explain names what is missing")
+    node.remove("vol.yaml")
+    node.wait_gone("vol")
+
+
+def test_iscsi_without_iscsiadm_waits_with_the_reason(node):
+    if shutil.which("iscsiadm"):
+        pytest.skip("this machine has iscsiadm")
+    source = {"targetPortal": "10.0.2.15", "iqn": "iqn.2001-04.com.example:disk", "lun": 0}
+    node.apply("vol.yaml", pod("vol", holder(mount("s", "/s")), volumes=[{"name": "s", "iscsi": source}]))
+    node.wait_for(lambda: "needs the program iscsiadm" in node.explain("vol"), what="explain names what is missing")
+
+
+@pytest.mark.parametrize("kind", ["cephfs", "gcePersistentDisk", "flexVolume", "csi"])
+def test_other_kinds_of_volume_are_refused_by_their_field(node, kind):
+    node.apply("vol.yaml", pod("vol", holder(mount("x", "/x")), volumes=[{"name": "x", kind: {"driver": "d"}}]))
+    node.apply("good.yaml", pod("good"))
+    node.wait_ready("good")
+    assert "vol" not in node.pods()
+    assert f"spec.volumes[0].{kind}: Unsupported value" in node.agent.log_text()
+
+
+def test_an_immutable_config_map_keeps_its_content(node):
+    node.apply("conf.yaml", {**config_map("conf", k="old"), "immutable": True})
+    node.apply("vol.yaml", pod("vol", holder(mount("c", "/c")), volumes=[{"name": "c", "configMap": {"name": "conf"}}]))
+    node.wait_ready("vol")
+    node.apply("conf.yaml", {**config_map("conf", k="new"), "immutable": True})
+    text = "data: Forbidden: field is immutable when `immutable` is set"
+    node.wait_for(lambda: text in node.agent.log_text(), what="the change is refused")
+    assert node.exec("vol", "cat", "/c/k").stdout == "old"

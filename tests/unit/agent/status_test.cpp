@@ -16,11 +16,12 @@ struct World {
   std::map<std::string, Waiting> waiting;
   kube::PodStatus previous;
   bool stopping = false;
+  bool recursive_read_only = false;
 
   [[nodiscard]] kube::PodStatus status() const {
     static const std::vector<std::string> kHost = {"192.168.1.2"};
     static const std::string kRuntime = "containerd";
-    return make_status({pod, observed, probes, waiting, previous, kHost, kRuntime, kNow, stopping});
+    return make_status({pod, observed, probes, waiting, previous, kHost, kRuntime, kNow, stopping, nullptr, recursive_read_only});
   }
 };
 
@@ -46,6 +47,33 @@ TEST_CASE("a pod that nothing has been done for yet is pending") {
   CHECK(condition(s, "Initialized") == "True");
   CHECK(condition(s, "Ready") == "False ContainersNotReady: containers with unready status: [a]");
   CHECK(condition(s, "PodScheduled") == "True");
+}
+
+TEST_CASE("a container's mounts are told once the runtime has it") {
+  auto a = container("a");
+  const auto add = [&](const std::string& name, bool read_only, const std::string& recursive) {
+    kube::VolumeMount& mount = a.volume_mounts.emplace_back();
+    mount.name = name;
+    mount.mount_path = "/" + name;
+    mount.read_only = read_only;
+    mount.recursive_read_only = recursive;
+  };
+  add("plain", false, "");
+  add("ro", true, "");
+  add("off", true, "Disabled");
+  add("try", true, "IfPossible");
+  World w{.pod = pod({a}), .observed = {}};
+  CHECK(w.status().container_statuses[0].volume_mounts.empty());
+  w.observed = observed({seen(a, RunState::running)});
+  for (const bool has_it : {false, true}) {
+    w.recursive_read_only = has_it;
+    const auto mounts = w.status().container_statuses[0].volume_mounts;
+    REQUIRE(mounts.size() == 4);
+    CHECK(mounts[0] == kube::VolumeMountStatus{"plain", "/plain", false, ""});
+    CHECK(mounts[1] == kube::VolumeMountStatus{"ro", "/ro", true, "Disabled"});
+    CHECK(mounts[2] == kube::VolumeMountStatus{"off", "/off", true, "Disabled"});
+    CHECK(mounts[3] == kube::VolumeMountStatus{"try", "/try", true, has_it ? "Enabled" : "Disabled"});
+  }
 }
 
 TEST_CASE("a running pod is ready when its containers are") {

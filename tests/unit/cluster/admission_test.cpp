@@ -116,3 +116,16 @@ TEST_CASE("admission: a static pod is not asked about taints") {
   const std::vector<std::string> sysctls;
   CHECK_FALSE(admit({pod(kEmpty), node, none, sysctls, true}));
 }
+
+TEST_CASE("admission: a node under pressure, or one that shuts down") {
+  const auto node = *kube::decode<kube::Node>(json::parse(kNode));
+  const std::vector<const kube::Pod*> none;
+  const std::vector<std::string> sysctls;
+  const auto subject = pod(kEmpty);
+  AdmissionInput in{.pod = subject, .node = node, .others = none, .allowed_sysctls = sysctls};
+  CHECK_FALSE(admit(in));
+  in.shutting_down = true;
+  CHECK(admit(in) == Rejection{"NodeShutdown", "Pod was rejected as the node is shutting down."});
+  in.pressure = {"DiskPressure"};
+  CHECK(admit(in) == Rejection{"Evicted", "The node had condition: [DiskPressure]. "});
+}

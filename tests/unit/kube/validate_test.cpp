@@ -232,7 +232,11 @@ TEST_CASE("volumes are validated") {
           {"cephfs: {monitors: [m]}",
            "spec.volumes[0].cephfs: Unsupported value: \"cephfs\": supported values: \"emptyDir\", \"hostPath\", "
            "\"configMap\", \"secret\", \"persistentVolumeClaim\", \"downwardAPI\", \"projected\", \"nfs\", \"iscsi\", "
-           "\"csi\", \"image\", \"ephemeral\""},
+           "\"image\", \"ephemeral\""},
+          {"csi: {driver: d}",
+           "spec.volumes[0].csi: Unsupported value: \"csi\": supported values: \"emptyDir\", \"hostPath\", "
+           "\"configMap\", \"secret\", \"persistentVolumeClaim\", \"downwardAPI\", \"projected\", \"nfs\", \"iscsi\", "
+           "\"image\", \"ephemeral\""},
           {"hostPath: {}", "spec.volumes[0].hostPath.path: Required value"},
           {"hostPath: {path: /a/../b}",
            "spec.volumes[0].hostPath.path: Invalid value: \"/a/../b\": must not contain '..'"},
@@ -254,7 +258,6 @@ TEST_CASE("volumes are validated") {
           {"iscsi: {targetPortal: t, iqn: x, lun: 300}",
            "spec.volumes[0].iscsi.iqn: Invalid value: \"x\": must be valid format starting with iqn, eui, or naa; "
            "spec.volumes[0].iscsi.lun: Invalid value: 300: must be between 0 and 255, inclusive"},
-          {"csi: {}", "spec.volumes[0].csi.driver: Required value"},
           {"ephemeral: {}", "spec.volumes[0].ephemeral.volumeClaimTemplate: Required value"},
       });
   CHECK(volume("hostPath: {path: /, type: Dir}").find("spec.volumes[0].hostPath.type: Unsupported value: \"Dir\"") ==
@@ -367,12 +370,53 @@ TEST_CASE("configuration and storage are validated") {
            "spec: Required value: must specify a volume type"},
           {"{apiVersion: v1, kind: PersistentVolume, metadata: {name: c}, spec: {accessModes: [ReadWriteOnce], "
            "capacity: {storage: 1Gi}, rbd: {}}}",
-           "spec.rbd: Unsupported value: \"rbd\": supported values: \"hostPath\", \"local\", \"nfs\", \"iscsi\", "
-           "\"csi\""},
+           "spec.rbd: Unsupported value: \"rbd\": supported values: \"hostPath\", \"local\", \"nfs\", \"iscsi\""},
+          {"{apiVersion: v1, kind: PersistentVolume, metadata: {name: c}, spec: {accessModes: [ReadWriteOnce], "
+           "capacity: {storage: 1Gi}, csi: {driver: d, volumeHandle: h}}}",
+           "spec.csi: Unsupported value: \"csi\": supported values: \"hostPath\", \"local\", \"nfs\", \"iscsi\""},
           {"{apiVersion: v1, kind: PersistentVolume, metadata: {name: c}, spec: {accessModes: [ReadWriteOnce], "
            "capacity: {storage: 1Gi}, local: {path: /d}}}",
            "spec.nodeAffinity: Required value: Local volume requires node affinity"},
       });
+}
+
+TEST_CASE("a kind of volume that this node does not have is refused by its name, never ignored") {
+  for (const std::string kind :
+       {"awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "fc", "flexVolume", "flocker",
+        "gcePersistentDisk", "gitRepo", "glusterfs", "photonPersistentDisk", "portworxVolume", "quobyte", "rbd",
+        "scaleIO", "storageos", "vsphereVolume", "csi", "ofTheFuture"}) {
+    const std::string text =
+        pod("containers: [{name: c, image: i}], volumes: [{name: ok, emptyDir: {}}, {name: v, " + kind + ": {}}]");
+    CHECK(text.starts_with("spec.volumes[1]." + kind + ": Unsupported value: \"" + kind + "\""));
+  }
+}
+
+TEST_CASE("volumeMounts: what may be asked of a mount") {
+  const auto mount = [](const std::string& fields) {
+    return pod("containers: [{name: c, image: i, volumeMounts: [{name: v, mountPath: /v, " + fields +
+               "}]}], volumes: [{name: v, emptyDir: {}}]");
+  };
+  const std::string at = "spec.containers[0].volumeMounts[0].";
+  const std::vector<std::pair<std::string, std::string>> rows{
+      {"readOnly: true, recursiveReadOnly: Enabled", ""},
+      {"readOnly: true, recursiveReadOnly: IfPossible, mountPropagation: None", ""},
+      {"recursiveReadOnly: Disabled", ""},
+      {"recursiveReadOnly: Enabled", at + "recursiveReadOnly: Forbidden: may only be specified when readOnly is true"},
+      {"readOnly: true, recursiveReadOnly: Enabled, mountPropagation: HostToContainer",
+       at + "recursiveReadOnly: Forbidden: may only be specified when mountPropagation is None or not specified"},
+      {"mountPropagation: HostToContainer", ""},
+      {"mountPropagation: Bidirectional",
+       at + "mountPropagation: Forbidden: Bidirectional mount propagation is available only to privileged containers"},
+      {"subPath: a/b", ""},
+      {"subPath: /a", at + "subPath: Invalid value: \"/a\": must be a relative path"},
+      {"subPath: a/../../b", at + "subPath: Invalid value: \"a/../../b\": must not contain '..'"},
+      {"subPath: a, subPathExpr: b",
+       at + "subPathExpr: Invalid value: \"b\": subPathExpr and subPath are mutually exclusive"},
+  };
+  for (const auto& [fields, expected] : rows) {
+    INFO(fields);
+    CHECK(mount(fields) == expected);
+  }
 }
 
 TEST_CASE("many errors are cut short") {

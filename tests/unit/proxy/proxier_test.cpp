@@ -61,8 +61,9 @@ class FakeConntrack final : public ConntrackCleaner {
 };
 
 struct Bench {
-  explicit Bench(std::vector<std::string> node_ips = {"192.168.0.1"}) {
+  explicit Bench(std::vector<std::string> node_ips = {"192.168.0.1"}, LocalMode mode = LocalMode::cluster_cidr) {
     ProxyConfig config;
+    config.detect_local_mode = mode;
     config.cluster_cidrs = {"10.0.0.0/8", "fd00:10::/64"};
     config.tune_sysctls = false;
     config.min_sync_period = Milliseconds(0);
@@ -129,6 +130,28 @@ TEST_CASE("nothing is written before both lists are complete, then everything at
   CHECK_FALSE(status.pending);
   CHECK(status.families[0].rules.nat == 10);
   CHECK(status.families[0].last_sync == b.clock.now());
+}
+
+TEST_CASE("in mode NodeCIDR nothing is written before the node's CIDRs are known, and all anew when they change") {
+  Bench b({"192.168.0.1"}, LocalMode::node_cidr);
+  b.proxier->set_service(web());
+  b.proxier->set_slice(web_slice());
+  b.sync_lists();
+  CHECK_FALSE(b.proxier->synced());
+  CHECK(b.iptables.inputs.empty());
+  b.proxier->set_node_cidrs({"10.180.0.0/24"});
+  b.turn();
+  REQUIRE(b.iptables.inputs.size() == 1);
+  CHECK(b.iptables.inputs[0].has("10.180.0.0/24"));
+  CHECK_FALSE(b.iptables.inputs[0].has("10.0.0.0/8"));
+  b.proxier->set_node_cidrs({"10.180.0.0/24"});
+  b.turn();
+  CHECK(b.iptables.inputs.size() == 1);
+  b.proxier->set_node_cidrs({"10.181.0.0/24"});
+  b.turn();
+  REQUIRE(b.iptables.inputs.size() == 2);
+  CHECK(b.iptables.inputs[1].full());
+  CHECK(b.iptables.inputs[1].has("10.181.0.0/24"));
 }
 
 TEST_CASE("changes are written together, only what changed, and nothing when nothing did") {

@@ -101,13 +101,43 @@ TEST_CASE("Bearer tokens of the header") {
   CHECK(bearer_token(request).empty());
 }
 
+TEST_CASE("Bearer tokens among the WebSocket's subprotocols") {
+  const std::string prefix = "base64url.bearer.authorization.k8s.io.";
+  struct Case {
+    std::vector<std::string> protocols;
+    std::string token, error, left;
+  };
+  const Case cases[] = {
+      {{"v4.channel.k8s.io"}, "", "", "v4.channel.k8s.io"},
+      {{"v4.channel.k8s.io, " + prefix + "YWJjPz8-"}, "abc?\?>", "", "v4.channel.k8s.io"},
+      {{prefix + "YWI", "a, b"}, "ab", "", "a,b"},
+      {{prefix + "YWI"}, "", "no subprotocol beside the token's", ""},
+      {{"a," + prefix + "YWI," + prefix + "YWI"}, "", "several tokens among the subprotocols", "a"},
+      {{"a," + prefix + "YWI="}, "", "the subprotocol's token is no base64url", "a"},
+      {{"a," + prefix + "Y"}, "", "the subprotocol's token is no base64url", "a"},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.protocols);
+    HttpRequest request;
+    request.headers = {{"Connection", "Upgrade"}, {"Upgrade", "WebSocket"}};
+    for (const auto& value : c.protocols) request.headers.emplace_back("sec-websocket-protocol", value);
+    const auto token = take_protocol_token(request);
+    CHECK((token ? *token : "") == c.token);
+    CHECK((token ? "" : token.error().message) == c.error);
+    CHECK(request.header("Sec-WebSocket-Protocol") == c.left);
+  }
+  HttpRequest spdy;
+  spdy.headers = {{"Connection", "Upgrade"}, {"Upgrade", "SPDY/3.1"}, {"Sec-WebSocket-Protocol", prefix + "YWI"}};
+  CHECK(take_protocol_token(spdy).value().empty());
+}
+
 TEST_CASE("A token is reviewed once in two minutes, good or bad; failures are not kept") {
   asio::io_context loop;
   ManualClock clock(wall_clock());
   ScriptedApi api;
   api.answers = {std::string(kGoodToken)};
   Authenticator authenticator(loop.get_executor(), &api, clock, {});
-  const auto request = with_token("secret");
+  auto request = with_token("secret");
   const auto user = run(loop, authenticator.authenticate(request, {}));
   REQUIRE(user.has_value());
   CHECK(user->name == "prom");
@@ -141,11 +171,11 @@ TEST_CASE("Nobody in particular gets in only where allowed, and never with a bad
   api.answers = {std::string(R"({"status":{"authenticated":false}})")};
   Authenticator open(loop.get_executor(), &api, clock, {.anonymous = true});
   Authenticator shut(loop.get_executor(), &api, clock, {});
-  const HttpRequest bare;
+  HttpRequest bare;
   CHECK(run(loop, open.authenticate(bare, {}))->name == "system:anonymous");
   CHECK(run(loop, open.authenticate(bare, {}))->groups == std::vector<std::string>{"system:unauthenticated"});
   CHECK_FALSE(run(loop, shut.authenticate(bare, {})).has_value());
-  const auto bad = with_token("bad");
+  auto bad = with_token("bad");
   CHECK_FALSE(run(loop, open.authenticate(bad, {})).has_value());
 }
 
@@ -157,7 +187,7 @@ TEST_CASE("Client certificates: whose they are, which count, and the CA's reload
   REQUIRE(write_file_atomic(folder.path / "ca.crt", ca.cert_pem()).has_value());
   ManualClock clock(wall_clock());
   Authenticator authenticator(loop.get_executor(), nullptr, clock, {.client_ca_file = folder.path / "ca.crt"});
-  const HttpRequest bare;
+  HttpRequest bare;
   const auto who = [&](const KeyAndCert& shown) { return run(loop, authenticator.authenticate(bare, {shown.der()})); };
   const auto admin = make_cert({.common_name = "admin", .organizations = {"system:masters", "ops"}}, &ca);
   const auto user = who(admin);
@@ -234,11 +264,11 @@ TEST_CASE("Requests at the same time share one review; one that goes away does n
   api.answers = {std::string(kGoodToken)};
   api.delay = std::chrono::milliseconds(5);
   Authenticator authenticator(loop.get_executor(), &api, clock, {});
-  const auto request = with_token("secret");
+  auto request = with_token("secret");
   int known = 0;
   TaskGroup first(loop.get_executor());
   const auto ask = [&](TaskGroup& group) {
-    group.spawn("ask", [](Authenticator& a, const HttpRequest& r, int& count) -> Awaitable<void> {
+    group.spawn("ask", [](Authenticator& a, HttpRequest& r, int& count) -> Awaitable<void> {
       const auto user = co_await a.authenticate(r, {});
       if (user) ++count;
     }(authenticator, request, known));

@@ -71,6 +71,11 @@ struct FakeData final : ServerData {
     co_return usage;
   }
   stats::MachineFacts machine() override { return {}; }
+  Awaitable<void> write_metrics(stats::MetricText& out) override {
+    out.single("of_the_node", "gauge", "h", 1);
+    co_return;
+  }
+  void write_probe_metrics(stats::MetricText& out) override { out.single("of_the_probes", "gauge", "h", 2); }
   cri::RuntimeService& runtime() override { return cri; }
   BlockingPool& pool() override { return threads; }
   SystemTime now() override { return kNow; }

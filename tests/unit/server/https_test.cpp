@@ -20,7 +20,7 @@ constexpr const char* kAllowed = R"({"status":{"allowed":true}})";
 
 class TestHttps {
  public:
-  explicit TestHttps(HttpsOptions options = {}) : clock(std::chrono::system_clock::now()) {
+  explicit TestHttps(HttpsOptions options = {}, DebugHandlers handlers = {}) : clock(std::chrono::system_clock::now()) {
     char name[] = "/tmp/keelson-https-XXXXXX";
     folder = ::mkdtemp(name);
     serve_as("first");
@@ -31,7 +31,7 @@ class TestHttps {
     reviews.answers = {std::string(kAllowed)};
     const AuthenticationOptions who{.client_ca_file = folder / "ca.crt"};
     const auto executor = loop.get_executor();
-    api = std::make_unique<Api>(executor, data, Api::Face::kubelet);
+    api = std::make_unique<Api>(executor, data, Api::Face::kubelet, handlers);
     authenticator = std::make_unique<Authenticator>(executor, nullptr, clock, who);
     authorizer = std::make_unique<Authorizer>(executor, &reviews, clock, "n1", AuthorizationOptions{});
     server = std::make_unique<HttpsServer>(executor, *api, *authenticator, *authorizer, std::move(options));
@@ -149,9 +149,45 @@ TEST_CASE("Who is known and may not gets 403, for paths that do not exist as wel
   CHECK(status_line(TlsClient(test.port, &test.admin).ask("GET", "/nothing")) == "HTTP/1.1 403 Forbidden");
 }
 
-TEST_CASE("The network does not see Keelson's own paths, nor profiles") {
+TEST_CASE("Handlers that the configuration takes away answer 405 and say so") {
+  struct Case {
+    DebugHandlers handlers;
+    const char *method, *path, *status, *text;
+  };
+  constexpr const char *kGone = "Debug endpoints are disabled.\n", *kRefused = "HTTP/1.1 405 Method Not Allowed";
+  const DebugHandlers none{.debugging = false};
+  const Case cases[] = {
+      {none, "POST", "/run/default/web/app?cmd=true", kRefused, kGone},
+      {none, "POST", "/exec/default/web/app?command=true&output=1", kRefused, kGone},
+      {none, "GET", "/attach/default/web/app", kRefused, kGone},
+      {none, "GET", "/portForward/default/web", kRefused, kGone},
+      {none, "GET", "/containerLogs/default/web/app", kRefused, kGone},
+      {none, "GET", "/runningpods/", kRefused, kGone},
+      {none, "GET", "/logs/", kRefused, kGone},
+      {none, "GET", "/debug/pprof/heap", kRefused, kGone},
+      {none, "GET", "/configz", "HTTP/1.1 404 Not Found", "404 page not found\n"},
+      {none, "GET", "/healthz", "HTTP/1.1 200 OK", "ok"},
+      {none, "GET", "/pods", "HTTP/1.1 200 OK", nullptr},
+      {none, "GET", "/metrics", "HTTP/1.1 200 OK", nullptr},
+      {{}, "GET", "/debug/pprof/heap", kRefused, "profiling endpoint is disabled.\n"},
+      {{}, "PUT", "/debug/flags/v", "HTTP/1.1 400 Bad Request", "failed set klog.logging.verbosity : not a number"},
+      {{}, "GET", "/logs/", "HTTP/1.1 200 OK", nullptr},
+      {{.system_log = false}, "GET", "/logs/syslog", kRefused, "logs endpoint is disabled.\n"},
+      {{.system_log = false}, "GET", "/configz", "HTTP/1.1 200 OK", nullptr},
+      {{.debug_flags = false}, "PUT", "/debug/flags/v", kRefused, "flags endpoint is disabled.\n"},
+  };
+  for (const auto& c : cases) {
+    CAPTURE(c.method, c.path);
+    TestHttps test({}, c.handlers);
+    const auto answer = TlsClient(test.port, &test.admin).ask(c.method, c.path);
+    CHECK(status_line(answer) == c.status);
+    if (c.text != nullptr) CHECK(body_of(answer) == c.text);
+  }
+}
+
+TEST_CASE("The network does not see Keelson's own paths") {
   TestHttps test;
-  for (const char* path : {"/keelson/status", "/keelson/explain?name=web", "/debug/pprof/heap"}) {
+  for (const char* path : {"/keelson/status", "/keelson/explain?name=web"}) {
     CAPTURE(path);
     CHECK(status_line(TlsClient(test.port, &test.admin).ask("GET", path)) == "HTTP/1.1 404 Not Found");
   }
@@ -191,10 +227,16 @@ TEST_CASE("Statistics and metrics") {
   CHECK(test.data.last_detail == stats::Detail::resource);
   CHECK(get("/metrics/resource").find("\nnode_cpu_usage_seconds_total 2 0\n") != std::string::npos);
   CHECK(get("/metrics/cadvisor").find("cadvisor_version_info{") != std::string::npos);
+  CHECK(get("/metrics/probes").find("of_the_probes 2\n") != std::string::npos);
+  CHECK(get("/healthz/ping") == "ok");
+  const auto slis = get("/metrics/slis");
+  CHECK(slis.find("kubernetes_healthcheck{name=\"syncloop\",type=\"healthz\"} 1\n") != std::string::npos);
+  CHECK(slis.find("kubernetes_healthchecks_total{name=\"ping\",status=\"success\",type=\"healthz\"} 1\n") !=
+        std::string::npos);
   const auto own = get("/metrics");
   for (const char* line :
        {"kubelet_running_pods 1\n", "kubelet_running_containers{container_state=\"running\"} 1\n",
-        "kubelet_node_name{node=\"n1\"} 1\n", "process_resident_memory_bytes ",
+        "kubelet_node_name{node=\"n1\"} 1\n", "of_the_node 1\n", "process_resident_memory_bytes ",
         "kubelet_http_requests_total{long_running=\"false\",method=\"GET\",path=\"metrics/resource\","}) {
     CAPTURE(line);
     CHECK(own.find(line) != std::string::npos);

@@ -21,6 +21,7 @@ struct World {
   std::unique_ptr<VolumeManager> make() {
     NodeFacts node;
     node.allocatable_memory = 64 << 20;
+    node.huge_page_sizes = huge_page_sizes;
     return std::make_unique<VolumeManager>(loop.get_executor(), pool, linux_mounter(), temp.path, node, system_clock());
   }
   // As after kill -9 and a new start: nothing remembered.
@@ -115,6 +116,7 @@ struct World {
   BlockingPool pool{2};
   kube::Pod pod;
   kube::ObjectSet objects;
+  std::vector<std::int64_t> huge_page_sizes;
   std::unique_ptr<VolumeManager> manager;
 };
 
@@ -157,6 +159,18 @@ TEST_CASE("every kind is set up at the kubelet's paths, twice without effect, an
   REQUIRE(outcome(usage) == "ok");
   CHECK(usage->size() == 5);
   CHECK(usage->at("scratch").inodes == 2);
+  REQUIRE(write_file_atomic(again->at("scratch").host_path + "/big", std::string(300'000, 'x')).has_value());
+  REQUIRE(write_file_atomic(again->at("mem").host_path + "/big", std::string(200'000, 'x')).has_value());
+  const auto empty_dirs = world.run(world.manager->empty_dir_usage("uid"));
+  REQUIRE(outcome(empty_dirs) == "ok");
+  REQUIRE(empty_dirs->size() == 2);
+  CHECK(empty_dirs->at("scratch").used.bytes >= 300'000);
+  CHECK(empty_dirs->at("scratch").used.inodes == 3);
+  CHECK_FALSE(empty_dirs->at("scratch").memory);
+  CHECK(empty_dirs->at("mem").used.bytes >= 200'000);
+  CHECK(empty_dirs->at("mem").used.bytes < 300'000);
+  CHECK(empty_dirs->at("mem").memory);
+  CHECK(world.run(world.manager->empty_dir_usage("nobody"))->empty());
 
   CHECK(outcome(world.run(world.manager->tear_down("uid"))) == "ok");
   CHECK(outcome(world.run(world.manager->tear_down("uid"))) == "ok");
@@ -199,6 +213,34 @@ TEST_CASE("errors name volume and cause; the other volumes are set up", "[root]"
   CHECK_THAT(text, Catch::Contains("error processing PVC ns/none: persistentvolumeclaim \"none\" not found"));
   world.pod.metadata.uid = "../escape";
   CHECK_FALSE(world.run(world.manager->set_up(world.request())).has_value());
+}
+
+TEST_CASE("an emptyDir of huge pages is a hugetlbfs with the page size asked for", "[root]") {
+  SKIP_UNLESS_ROOT();
+  World world;
+  const auto kernel = list_dir("/sys/kernel/mm/hugepages");
+  if (!kernel || std::find(kernel->begin(), kernel->end(), "hugepages-2048kB") == kernel->end()) {
+    WARN("skipped: this kernel has no huge pages of 2 MiB");
+    return;
+  }
+  world.huge_page_sizes = {2 << 20};
+  world.restart();
+  world.add_volume("huge").empty_dir.emplace();
+  world.pod.spec.volumes.back().empty_dir->medium = "HugePages-2Mi";
+  world.pod.spec.security_context.emplace().fs_group = 3000;
+  const auto mounted = world.run(world.manager->set_up(world.request()));
+  REQUIRE(outcome(mounted) == "ok");
+  const std::string path = mounted->at("huge").host_path;
+  CHECK(mode_of(path) == 02777);
+  const auto entries = linux_mounter().mounts();
+  const auto entry =
+      std::find_if(entries->begin(), entries->end(), [&](const MountEntry& e) { return e.mount_point == path; });
+  REQUIRE(entry != entries->end());
+  CHECK(entry->fs_type == "hugetlbfs");
+  CHECK(std::find(entry->options.begin(), entry->options.end(), "pagesize=2M") != entry->options.end());
+  CHECK(world.run(world.manager->empty_dir_usage("uid"))->at("huge").memory);
+  CHECK(outcome(world.run(world.manager->tear_down("uid"))) == "ok");
+  CHECK(world.temp.mounts_below() == 0);
 }
 
 TEST_CASE("refresh writes when an object changed, and an error keeps the old content", "[root]") {
@@ -322,7 +364,9 @@ TEST_CASE("subPaths are prepared and go with the pod", "[root]") {
 
   fs::create_symlink("/etc", mounted->at("scratch").host_path + "/evil");
   requests->at(0).sub_path = "evil";
-  const std::string refused = outcome(world.run(world.manager->prepare_sub_paths("uid", *requests)));
+  const auto evil = world.run(world.manager->prepare_sub_paths("uid", *requests));
+  const std::string refused = outcome(evil);
+  CHECK(evil.error().reason == "CreateContainerConfigError");
   CHECK(refused.starts_with("failed to prepare subPath for volumeMount \"scratch\" of container \"web\": "));
 
   CHECK(outcome(world.run(world.manager->tear_down("uid"))) == "ok");

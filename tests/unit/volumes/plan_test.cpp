@@ -131,7 +131,8 @@ TEST_CASE("claims that cannot be used say why") {
   SECTION("a source that no plugin carries") {
     world.pv.spec.local.reset();
     world.pv.spec.other_sources = {"cephfs"};
-    CHECK(world.error() == prefix + "no volume plugin for the PersistentVolume's source cephfs");
+    CHECK(world.error() ==
+          prefix + "PersistentVolume pv1: spec.cephfs: this node does not support this kind of volume");
   }
 }
 
@@ -157,7 +158,40 @@ TEST_CASE("an ephemeral volume's claim must be the pod's own") {
         "(pod is not owner)");
   world.claim.metadata.owner_references.push_back({});
   world.claim.metadata.owner_references[0].uid = "pod-uid";
+  CHECK_FALSE(world.error() == "ok");  // an owner, but not the one that made it
+  world.claim.metadata.owner_references[0].controller = true;
   CHECK(world.error() == "ok");
+}
+
+TEST_CASE("kinds that this node does not have are refused by their field") {
+  Claimed world;
+  kube::Volume& volume = world.pod.spec.volumes[0];
+  volume.persistent_volume_claim.reset();
+  volume.other_sources = {"cephfs"};
+  const std::string head =
+      "Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], failed to process "
+      "volumes=[data]: ";
+  CHECK(failed_to_process(world.plan().failures).message ==
+        head + "spec.volumes[0].cephfs: this node does not support this kind of volume");
+  volume.other_sources.clear();
+  volume.csi.emplace();
+  world.pod.spec.volumes.insert(world.pod.spec.volumes.begin(), kube::Volume{});
+  CHECK(world.error() == "spec.volumes[1].csi: this node does not support this kind of volume");
+  CHECK(world.plan().failures[0].error.code == Errc::unimplemented);
+}
+
+TEST_CASE("PersistentVolumes of kinds that this node does not have are refused by their field") {
+  Claimed world;
+  world.pv.spec.local.reset();
+  world.pv.spec.csi.emplace();
+  CHECK(world.error() ==
+        "error processing PVC shop/data-web-0: PersistentVolume pv1: spec.csi: this node does not support this kind "
+        "of volume");
+  world.pv.spec.csi.reset();
+  world.pv.spec.other_sources = {"rbd"};
+  CHECK(world.error() ==
+        "error processing PVC shop/data-web-0: PersistentVolume pv1: spec.rbd: this node does not support this kind "
+        "of volume");
 }
 
 struct Mounted {
@@ -198,6 +232,41 @@ TEST_CASE("make_mounts") {
   CHECK(outcome(world.make()) == "volumeMount \"data\": invalid MountPropagation mode: \"Sideways\"");
   world.mount().name = "other";
   CHECK(outcome(world.make()) == "cannot find volume \"other\" to mount into container \"web\"");
+}
+
+TEST_CASE("image volumes are mounted by the runtime, always read-only, subPath and all") {
+  Mounted world;
+  world.volumes["data"].host_path.clear();
+  world.volumes["data"].image = "sha256:1234";
+  world.volumes["data"].read_only = true;
+  ContainerMount expected{"data", "", "/data", true, false, Propagation::private_, false, "sha256:1234", ""};
+  CHECK(*world.make() == std::vector{expected});
+
+  const ExpandSubPath expand = [](const std::string& text) -> Result<std::string> { return "etc/" + text; };
+  CHECK(image_sub_paths(world.container, world.volumes, expand)->empty());
+  world.mount().sub_path_expr = "conf";
+  CHECK(sub_path_requests(world.container, world.volumes, expand)->empty());  // nothing for us to bind
+  const auto paths = image_sub_paths(world.container, world.volumes, expand);
+  REQUIRE(outcome(paths) == "ok");
+  expected.image_sub_path = "etc/conf";
+  CHECK(*world.make(*paths) == std::vector{expected});
+  world.mount().sub_path_expr = "../x";
+  const auto refused = image_sub_paths(world.container, world.volumes, expand);
+  CHECK(outcome(refused) == "unable to provision SubPath `etc/../x`: must not contain '..'");
+  CHECK(refused.error().reason == "CreateContainerConfigError");
+}
+
+TEST_CASE("which runtimes have image volumes") {
+  CHECK(has_image_volumes("containerd", "2.1.0"));
+  CHECK(has_image_volumes("containerd", "v2.2.9"));
+  CHECK(has_image_volumes("containerd", "3.0.1"));
+  CHECK(has_image_volumes("cri-o", "1.31.2"));
+  for (const char* version : {"1.6.20~ds1", "1.7.27", "2.0.5", "v2", "", "2.", "x.y"}) {
+    INFO(version);
+    CHECK_FALSE(has_image_volumes("containerd", version));
+  }
+  CHECK_FALSE(has_image_volumes("cri-o", "1.30.0"));
+  CHECK_FALSE(has_image_volumes("other", "9.9"));
 }
 
 TEST_CASE("recursiveReadOnly") {
