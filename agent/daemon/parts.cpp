@@ -83,6 +83,8 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
                   .options = options,
                   .facts = facts,
                   .cri = *client,
+                  .images = images,
+                  .volumes = volumes,
                   .pods = pods,
                   .cgroups = cgroups,
                   .journal = journal,

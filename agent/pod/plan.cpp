@@ -180,6 +180,7 @@ class Planner {
     const auto facts = facts_of(in_.probes, c.name);
     std::optional<std::string> why;
     std::optional<std::int64_t> grace;
+    bool tells_restart = true;
     if (seen.hash && *seen.hash != spec::container_hash(c)) {
       why = "Container " + c.name + " definition changed";
     } else if (facts.liveness_failure) {
@@ -189,11 +190,14 @@ class Planner {
       why = "Container " + c.name + " failed startup probe";
       if (c.startup_probe) grace = c.startup_probe->termination_grace_period_seconds;
     }
-    if (!why && in_.resize_restarts.count(c.name) > 0) why = "Container " + c.name + " resize requires restart";
+    if (!why && in_.resize_restarts.count(c.name) > 0) {
+      why = "Container " + c.name + " resize requires restart";
+      tells_restart = false;
+    }
     if (!why) return true;
     ContainerObservation failed = seen;
     failed.exit_code = 1;
-    const bool again = restarts_after_exit(in_.pod, c, init, failed);
+    const bool again = tells_restart && restarts_after_exit(in_.pod, c, init, failed);
     out_.stop.push_back({seen.id, c.name, *why + (again ? ", will be restarted" : ""), grace});
     return false;
   }
