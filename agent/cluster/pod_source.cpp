@@ -115,6 +115,7 @@ void ApiPodSource::take(const std::shared_ptr<const kube::Pod>& pod) {
     take_deleted(*pod);
     return;
   }
+  const auto granted = grant(pod);
   if (admitted_.count(uid) == 0 && !is_terminal_phase(pod->status.phase)) {
     const auto node = node_();
     if (!node) {
@@ -122,7 +123,7 @@ void ApiPodSource::take(const std::shared_ptr<const kube::Pod>& pod) {
       return;
     }
     const auto pressure = options_.pressure();
-    if (const auto refused = admit({.pod = *pod,
+    if (const auto refused = admit({.pod = *granted,
                                     .node = *node,
                                     .others = holders(uid),
                                     .allowed_sysctls = options_.allowed_sysctls,
@@ -135,7 +136,6 @@ void ApiPodSource::take(const std::shared_ptr<const kube::Pod>& pod) {
   if (admitted_.count(uid) == 0) {
     log_info("pod wanted", {{"pod", kube::object_key(pod->metadata)}, {"uid", uid}});
   }
-  const auto granted = grant(pod);
   admitted_[uid] = granted;
   manager_.upsert(granted);
 }
