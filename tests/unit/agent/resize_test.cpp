@@ -85,7 +85,7 @@ TEST_CASE("the pod's cgroup allows both while it changes") {
   CHECK(both.cpu_quota_us == -1);
   CHECK(both.memory_bytes == 200);
   a.memory_bytes.reset();
-  CHECK_FALSE(widest(a, b).memory_bytes);
+  CHECK_FALSE(widest(a, b).memory_bytes.has_value());
 }
 
 TEST_CASE("PodResizePending is set, kept from when it began, and taken away") {
@@ -105,7 +105,7 @@ TEST_CASE("what was set on containers survives the agent") {
   checkpoint.pod = std::make_shared<const kube::Pod>(pod({container("a")}));
   checkpoint.actuated = {{"a", resources("1", "1Gi")}};
   const auto read = decode_checkpoint(encode_checkpoint(checkpoint));
-  REQUIRE(read);
+  REQUIRE(read.has_value());
   CHECK(read->actuated == checkpoint.actuated);
 }
 
