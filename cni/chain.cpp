@@ -130,8 +130,33 @@ struct Chain::Call {
   SteadyTime deadline;
 };
 
+// The call's place among those that run, as long as this lives.
+class Chain::Turn {
+ public:
+  Turn(std::shared_ptr<std::list<RunningPlugin>> all, const Call& call) : all_(std::move(all)) {
+    const auto args = parse_args(call.args);
+    all_->push_front({.command = std::string(call.command),
+                     .type = call.type,
+                     .container_id = call.container_id,
+                     .pod_uid = args ? find_arg(*args, "K8S_POD_UID") : std::string(),
+                     .since = std::chrono::steady_clock::now(),
+                     .deadline = call.deadline});
+    at_ = all_->begin();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn() { all_->erase(at_); }
+
+ private:
+  std::shared_ptr<std::list<RunningPlugin>> all_;
+  std::list<RunningPlugin>::iterator at_;
+};
+
 Chain::Chain(PluginExec& exec, std::vector<std::filesystem::path> bin_dirs, ChainTiming timing)
-    : exec_(exec), bin_dirs_(std::move(bin_dirs)), timing_(timing) {}
+    : exec_(exec),
+      bin_dirs_(std::move(bin_dirs)),
+      timing_(timing),
+      running_(std::make_shared<std::list<RunningPlugin>>()) {}
 
 Result<void> Chain::find_all(const NetworkConfig& network) const {
   for (const auto& plugin : network.plugins) {
@@ -160,6 +185,7 @@ Awaitable<CniResult<std::string>> Chain::invoke(Call call) {
   command.timeout = time_left(call.deadline);
   if (command.timeout->count() == 0) co_return out_of_time(call.command, call.type);
 
+  const Turn turn(running_, call);
   auto ran = co_await exec_.run(std::move(command));
   if (!ran) co_return CniError(ran.error());
   if (ran->timed_out) co_return out_of_time(call.command, call.type);

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <filesystem>
+#include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -37,6 +39,14 @@ struct AttachmentId {
   std::string container_id;
   std::string ifname;
   auto operator<=>(const AttachmentId&) const = default;
+};
+
+// A plugin that works just now.
+struct RunningPlugin {
+  std::string command;  // "ADD"
+  std::string type;
+  std::string container_id, pod_uid;  // pod_uid: empty where the runtime does not tell it
+  SteadyTime since, deadline;
 };
 
 struct ChainTiming {
@@ -87,9 +97,11 @@ class Chain {
   Result<void> find_all(const NetworkConfig& network) const;
 
   [[nodiscard]] const ChainTiming& timing() const { return timing_; }
+  [[nodiscard]] const std::list<RunningPlugin>& running() const { return *running_; }
 
  private:
   struct Call;
+  class Turn;
   Awaitable<CniResult<std::string>> invoke(Call call);
   Awaitable<CniResult<std::string>> add_once(const NetworkConfig& network, const Attachment& attachment,
                                              SteadyTime deadline);
@@ -99,6 +111,7 @@ class Chain {
   PluginExec& exec_;
   std::vector<std::filesystem::path> bin_dirs_;
   ChainTiming timing_;
+  std::shared_ptr<std::list<RunningPlugin>> running_;  // shared: a call that is cut off may end after the chain
 };
 
 }  // namespace keelson::cni

@@ -94,6 +94,8 @@ class Manager {
   void on_networks_changed(std::function<void()> callback) { changed_ = std::move(callback); }
 
   [[nodiscard]] const ConfDir& networks() const { return conf_; }
+  // The plugins that work just now.
+  [[nodiscard]] const std::list<RunningPlugin>& running() const { return chain_.running(); }
   [[nodiscard]] const std::map<AttachmentId, RecordSummary>& records() const { return records_; }
 
   // Ends the watch, aborts what runs (their records tell the next start what to undo) and releases the state lock.

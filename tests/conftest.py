@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from harness import paths, runtime  # noqa: E402
+from harness.faults import FaultCount  # noqa: E402
 from harness.node import Machine, Node  # noqa: E402
 
 _machines: dict[str, Machine] = {}
@@ -53,6 +54,13 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session", autouse=True)
 def images():
     subprocess.run([paths.ROOT / "tests" / "images" / "build.py"], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def faults(request):
+    count = FaultCount()
+    yield count
+    request.node.user_properties.append(("faults", count.injected))
 
 
 @pytest.fixture

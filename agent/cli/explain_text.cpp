@@ -91,6 +91,18 @@ std::string waits_text(const json& waits, SystemTime now) {
   return out.empty() ? out : "Waits:\n" + out;
 }
 
+// What is being done right now; a step that lasts is what the pod waits for.
+std::string open_steps_text(const json& steps, SystemTime now) {
+  std::string out;
+  for (const auto& step : steps) {
+    out += "  " + step.value("object", "") + ": " + step.value("what", "") + ", since " +
+           age(json_time(step, "since"), now) + "\n";
+    if (const auto why = step.value("why", ""); !why.empty()) out += "    because: " + why + "\n";
+    if (const auto hint = step.value("hint", ""); !hint.empty()) out += "    what to do: " + hint + "\n";
+  }
+  return out.empty() ? out : "Under way:\n" + out;
+}
+
 std::string entries_text(const json& entries) {
   if (entries.empty()) return {};
   Table table({"", "TIME (UTC)", "TOOK", "WHERE", "WHAT", "OUTCOME"});
@@ -118,7 +130,8 @@ std::string pod_text(const json& part, SystemTime now) {
   if (const auto qos = status.value("qosClass", ""); !qos.empty()) facts.push_back("QoS " + qos);
   facts.push_back("UID " + json_object(pod, "metadata").value("uid", ""));
   out += "  " + join(facts, ", ") + "\n";
-  for (const auto& section : {waits_text(part.value("waits", json::array()), now), containers_text(pod, now),
+  for (const auto& section : {waits_text(part.value("waits", json::array()), now),
+                              open_steps_text(part.value("underWay", json::array()), now), containers_text(pod, now),
                               conditions_text(pod), entries_text(part.value("entries", json::array()))}) {
     if (!section.empty()) out += "\n" + section;
   }

@@ -78,6 +78,18 @@ std::optional<std::string> Network::error() const {
          "returns error: cni plugin not initialized";
 }
 
+std::string Network::activity(const std::string& pod_uid) const {
+  if (!manager_) return {};
+  const auto seconds = [](auto span) { return std::to_string(std::chrono::duration_cast<Seconds>(span).count()) + "s"; };
+  for (const auto& plugin : manager_->running()) {
+    if (pod_uid.empty() || plugin.pod_uid != pod_uid) continue;
+    return "the CNI plugin \"" + plugin.type + "\" has not answered " + plugin.command + " for " +
+           seconds(std::chrono::steady_clock::now() - plugin.since) + "; it may take " +
+           seconds(plugin.deadline - plugin.since);
+  }
+  return {};
+}
+
 Awaitable<void> Network::reconcile(std::set<std::string> live) {
   if (manager_) co_await manager_->reconcile(std::move(live));
 }

@@ -33,6 +33,8 @@ class Network {
   [[nodiscard]] bool ours() const { return ours_; }
   // Why pods get no network now, where the agent runs the plugins ("" = they do); nothing where the runtime does.
   [[nodiscard]] std::optional<std::string> error() const;
+  // The plugin that works for the pod just now, in words, or nothing.
+  [[nodiscard]] std::string activity(const std::string& pod_uid) const;
   [[nodiscard]] cni::Manager* manager() { return manager_ ? &*manager_ : nullptr; }
   // "agent" or "runtime", for people.
   [[nodiscard]] std::string mode() const { return ours_ ? "agent" : "runtime"; }

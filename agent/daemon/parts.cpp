@@ -21,6 +21,15 @@ volumes::NodeFacts volume_facts(const spec::NodeFacts& facts) {
   return out;
 }
 
+// The node as a pod of the manifest folder may select it.
+kube::Node node_of_folder(const spec::NodeFacts& facts) {
+  kube::Node out;
+  out.metadata.name = facts.name;
+  out.metadata.labels = {{"kubernetes.io/hostname", facts.name}, {"kubernetes.io/os", "linux"}};
+  out.status.allocatable = facts.allocatable;
+  return out;
+}
+
 // Runs a probe's command in its container.
 Awaitable<Result<probes::ExecResult>> exec_in_container(cri::RuntimeService& runtime, std::string id,
                                                         std::vector<std::string> argv, Nanoseconds timeout) {
@@ -127,7 +136,9 @@ Result<void> Daemon::Parts::connect() {
     ManifestSourceOptions source_options{.dir = options.manifests,
                                          .root_dir = options.root_dir,
                                          .node_name = facts.name,
-                                         .service_cidr = options.service_cidr};
+                                         .service_cidr = options.service_cidr,
+                                         .node = node_of_folder(facts),
+                                         .allowed_sysctls = options.cluster.allowed_sysctls};
     source = std::make_unique<ManifestSource>(
         executor, pool, clock, pods, source_options,
         [this](const Services::ServiceList& list) { services.set_services(list); },

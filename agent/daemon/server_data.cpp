@@ -60,6 +60,8 @@ std::string NodeData::sandbox_id(const std::string& pod_uid) {
 
 const PodJournal* NodeData::journal(const std::string& key) { return parts_.journal.find(key); }
 
+std::string NodeData::network_activity(const std::string& pod_uid) { return parts_.network.activity(pod_uid); }
+
 void NodeData::on_change(std::function<void()> handler) { parts_.pods.on_change(std::move(handler)); }
 
 json NodeData::services() {

@@ -23,6 +23,7 @@ class NodeData final : public ServerData {
   std::optional<std::string> log_path(const std::string& pod_uid, const std::string& container_id) override;
   std::string sandbox_id(const std::string& pod_uid) override;
   const PodJournal* journal(const std::string& key) override;
+  std::string network_activity(const std::string& pod_uid) override;
   void on_change(std::function<void()> handler) override;
   nlohmann::json services() override;
   nlohmann::json workloads() override;

@@ -90,7 +90,9 @@ Awaitable<ImageOutcome> ImageManager::ensure(ImageRequest request, PodJournal& j
   }
   const bool may_use_present = request.policy != "Always";
   if (may_use_present) {
+    OpenStep looking(journal, request.object, "inspect image");
     const auto seen = co_await inspect(*name);
+    looking.done();
     if (!seen) {
       const auto text = "Failed to inspect image " + in_quotes(*name) + ": " + seen.error().message;
       journal.event(EntryKind::warning, request.object, "InspectFailed", text);

@@ -5,10 +5,13 @@
 namespace keelson::agent {
 
 void PodJournal::add(JournalEntry entry) {
-  for (auto it = entries_.rbegin(); it != entries_.rend() && entry.kind != EntryKind::step; ++it) {
+  // A step that went well is told each time it was taken, one that fails in the same way again and again once.
+  const bool once = entry.kind != EntryKind::step || !entry.message.empty();
+  for (auto it = entries_.rbegin(); it != entries_.rend() && once; ++it) {
     if (it->kind == entry.kind && it->object == entry.object && it->reason == entry.reason &&
         it->message == entry.message) {
       it->last = entry.last;
+      it->took = entry.took;
       ++it->count;
       return;
     }
@@ -39,6 +42,11 @@ void PodJournal::wait(std::string_view object, std::string_view what, std::strin
 
 void PodJournal::clear_wait(std::string_view object) {
   if (const auto it = waits_.find(object); it != waits_.end()) waits_.erase(it);
+}
+
+std::shared_ptr<PodJournal::OpenSteps> PodJournal::begin(std::string_view object, std::string_view what) {
+  under_way_->push_back({std::string(object), std::string(what), clock_->now()});
+  return under_way_;
 }
 
 PodJournal& Journal::pod(const std::string& key) {

@@ -4,7 +4,9 @@
 
 #include <deque>
 #include <functional>
+#include <list>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +37,13 @@ struct JournalWait {
   std::optional<SystemTime> until{};  // when the agent tries again by itself
 };
 
+// A step that is under way.
+struct JournalOpenStep {
+  std::string object;
+  std::string what;
+  SystemTime since{};
+};
+
 // Told of each event as it happens, also of one that is only counted in the journal.
 using EventSink = std::function<void(const std::string& pod, EntryKind kind, std::string_view object,
                                      std::string_view reason, std::string_view message)>;
@@ -54,9 +63,14 @@ class PodJournal {
             std::optional<SystemTime> until = std::nullopt);
   void clear_wait(std::string_view object);
   void clear_waits() { waits_.clear(); }
+  // A step that begins; who does it takes it out of the list again, which may outlive the journal.
+  using OpenSteps = std::list<JournalOpenStep>;
+  [[nodiscard]] std::shared_ptr<OpenSteps> begin(std::string_view object, std::string_view what);
 
   [[nodiscard]] const std::deque<JournalEntry>& entries() const { return entries_; }
   [[nodiscard]] const std::map<std::string, JournalWait, std::less<>>& waits() const { return waits_; }
+  // What is being done now, the oldest first.
+  [[nodiscard]] const OpenSteps& under_way() const { return *under_way_; }
 
  private:
   void add(JournalEntry entry);
@@ -66,6 +80,7 @@ class PodJournal {
   const EventSink* sink_;
   std::deque<JournalEntry> entries_;
   std::map<std::string, JournalWait, std::less<>> waits_;
+  std::shared_ptr<OpenSteps> under_way_ = std::make_shared<OpenSteps>();
 };
 
 // All pods' journals by "namespace/name"; those of pods that are gone are kept for a while (the newest 32).
@@ -87,7 +102,26 @@ class Journal {
   std::deque<std::string> retired_;
 };
 
+// A step while it lasts: as long as this lives, or until done(), the journal shows it under way.
+class OpenStep {
+ public:
+  OpenStep(PodJournal& journal, std::string_view object, std::string_view what)
+      : steps_(journal.begin(object, what)), at_(std::prev(steps_->end())) {}
+  OpenStep(const OpenStep&) = delete;
+  OpenStep& operator=(const OpenStep&) = delete;
+  ~OpenStep() { done(); }
+  void done() {
+    if (steps_) steps_->erase(at_);
+    steps_.reset();
+  }
+
+ private:
+  std::shared_ptr<PodJournal::OpenSteps> steps_;
+  PodJournal::OpenSteps::iterator at_;
+};
+
 // Times a step and writes it on finish(): `StepTimer t(journal, "pod", "create sandbox", clock); ... t.finish(error);`
+// Until then it is shown as under way.
 class StepTimer {
  public:
   StepTimer(PodJournal& journal, std::string object, std::string what, const Clock& clock)
@@ -95,14 +129,19 @@ class StepTimer {
         object_(std::move(object)),
         what_(std::move(what)),
         clock_(clock),
-        start_(clock.steady_now()) {}
-  void finish(std::string_view outcome = {}) { journal_.step(object_, what_, clock_.steady_now() - start_, outcome); }
+        start_(clock.steady_now()),
+        open_(journal, object_, what_) {}
+  void finish(std::string_view outcome = {}) {
+    open_.done();
+    journal_.step(object_, what_, clock_.steady_now() - start_, outcome);
+  }
 
  private:
   PodJournal& journal_;
   std::string object_, what_;
   const Clock& clock_;
   SteadyTime start_;
+  OpenStep open_;
 };
 
 }  // namespace keelson::agent

@@ -65,7 +65,13 @@ void PodManager::changed() {
 }
 
 Awaitable<Result<void>> PodManager::start() {
-  CO_TRY(auto listing, co_await list_runtime());
+  auto listed = co_await list_runtime();
+  while (!listed) {  // it went away again: what it holds must be known before anything is decided
+    log_warn("runtime not listed", {{"error", listed.error()}});
+    co_await sleep_for(Seconds(2));
+    listed = co_await list_runtime();
+  }
+  auto listing = std::move(*listed);
   auto names = [facts = ctx_.facts] { return uids_on_disk(facts); };
   const auto on_disk = co_await ctx_.pool.run(std::move(names));
   for (const auto& uid : on_disk) {

@@ -72,6 +72,18 @@ void link_log(const fs::path& link, const fs::path& log) {
   if (ec) log_warn("log link not made", {{"link", link.string()}, {"error", ec.message()}});
 }
 
+std::string image_hint(const ImageWait& wait) {
+  const auto says = [&](std::string_view words) { return wait.message.find(words) != std::string::npos; };
+  if (wait.reason == "InvalidImageName") return "correct the image's name";
+  if (wait.reason == "ErrImageNeverPull") return "load the image into the runtime, or change imagePullPolicy";
+  if (says("401") || says("403") || says("authorization failed") || says("no basic auth credentials"))
+    return "name a Secret with the registry's credentials in imagePullSecrets, or correct the one that is named";
+  if (says("connection refused") || says("no such host") || says("timeout") || says("no route to host"))
+    return "is the registry running, and can this node reach it?";
+  if (says("not found")) return "correct the image's name or tag, or push it to the registry";
+  return "check the image's name, the registry, and imagePullPolicy";
+}
+
 std::string config_hint(const std::string& message) {
   if (message.find("not found") != std::string::npos) return "create the object, or mark the reference optional";
   if (message.find("couldn't find key") != std::string::npos)
@@ -127,8 +139,7 @@ Awaitable<bool> PodWorker::start_container(StartContainer start) {
   if (!image.wait) image.wait = co_await pull_image_volumes(start.name);
   if (image.wait) {
     const auto& wait = *image.wait;
-    journal().wait("container " + start.name, wait.reason, wait.message,
-                   "check the image's name, the registry, and imagePullPolicy", wait.retry_at);
+    journal().wait("container " + start.name, wait.reason, wait.message, image_hint(wait), wait.retry_at);
     failures_[start.name] = {{wait.reason, wait.message}, wait.retry_at};
     co_return false;
   }
@@ -239,7 +250,9 @@ Awaitable<Result<void>> PodWorker::run_container(const StartContainer& start, st
   journal().event(EntryKind::normal, "container " + start.name, "Started", "Container started");
   journal().clear_wait("container " + start.name);
   failures_.erase(start.name);
+  OpenStep look(journal(), "container " + start.name, "look");
   auto seen = co_await observe_container(ctx_.runtime, ctx_.pool, id, observed_.sandboxes.front().id);
+  look.done();
   if (!seen) {
     look_at_all_ = true;
     co_return Result<void>();
@@ -261,6 +274,7 @@ Awaitable<Result<void>> PodWorker::run_container(const StartContainer& start, st
 Awaitable<Result<void>> PodWorker::run_post_start(std::string name, std::string id) {
   const auto* container = find_container(name);
   if (container == nullptr || !container->lifecycle || !container->lifecycle->post_start) co_return Result<void>();
+  permit_.release();  // what a hook waits for is its own affair
   StepTimer timer(journal(), "container " + name, "postStart", ctx_.clock);
   const auto ips = pod_ips();
   HookTarget target{*container, id, ips.empty() ? std::string() : ips.front()};

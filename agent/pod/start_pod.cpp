@@ -55,6 +55,7 @@ Result<void> prepare(NodePreparation& p) {
 std::string volume_hint(const std::string& message) {
   if (message.find("not found") != std::string::npos) return "create the object it names, or correct the name";
   if (message.find("non-existent") != std::string::npos) return "add the key to the object, or correct items[].key";
+  if (message.find("NodeAffinity") != std::string::npos) return "the volume is on another node: start the pod there";
   if (message.find("which this node has not") != std::string::npos) return "install it on this node";
   if (message.find("does not support") != std::string::npos) return "use a volume that this node supports";
   return "see the message; the agent tries again by itself";
@@ -123,7 +124,9 @@ Awaitable<bool> PodWorker::start_sandbox(std::uint32_t attempt) {
     const bool ready = co_await set_up_volumes();
     if (!ready) co_return false;
   }
+  OpenStep turn(journal(), "pod", "wait for its turn");
   permit_ = co_await ctx_.starts.acquire();
+  turn.done();
   permit_.release_after(kStartPatience);
   if (attempt > 0) {
     journal().event(EntryKind::normal, "pod", "SandboxChanged",

@@ -161,6 +161,7 @@ Awaitable<void> PodWorker::finish() {
 
 Awaitable<Result<void>> PodWorker::remove_everything() {
   ctx_.probes.remove(uid());
+  const OpenStep step(journal(), "pod", "remove");
   for (const auto& sandbox : observed_.sandboxes) {
     cri::v1::RemovePodSandboxRequest request;
     request.set_pod_sandbox_id(sandbox.id);

@@ -216,6 +216,7 @@ Awaitable<Result<void>> PodWorker::look() {
   if (look_at_all_ || !look_at_.empty()) {
     look_at_all_ = false;
     look_at_.clear();
+    const OpenStep step(journal(), "pod", "look");
     auto seen = co_await observe_pod(ctx_.runtime, ctx_.pool, uid(), observed_);
     if (!seen) co_return seen.error();
     observed_ = std::move(*seen);
@@ -311,7 +312,9 @@ void PodWorker::publish(const Plan& plan) {
     const auto& last = before != nullptr ? before->last_state.terminated : std::nullopt;
     journal().wait("container " + name, wait.reason, wait.message,
                    last ? "it exited with code " + std::to_string(last->exit_code) + " (" + last->reason +
-                              "): see `keelson logs`" + (last->message.empty() ? "" : "; it said: " + last->message)
+                              (last->reason == "OOMKilled" ? "): raise its memory limit or let it need less; "
+                                                           : "): ") +
+                              "see `keelson logs`" + (last->message.empty() ? "" : "; it said: " + last->message)
                         : "see `keelson logs`",
                    plan.wake_at);
   }

@@ -46,6 +46,11 @@ class ServerData {
   virtual std::string sandbox_id(const std::string& pod_uid) = 0;
   // What was done for the pod "namespace/name", also after its end; null when nothing is known.
   virtual const PodJournal* journal(const std::string& key) = 0;
+  // The CNI plugin that works for the pod just now, in words; empty when none does or nobody knows.
+  virtual std::string network_activity(const std::string& pod_uid) {
+    static_cast<void>(pod_uid);
+    return {};
+  }
   // Calls `handler` when a pod came, changed or went. Once, at the server's making.
   virtual void on_change(std::function<void()> handler) = 0;
 

@@ -47,17 +47,79 @@ json wait_json(const JournalWait& w) {
   return out;
 }
 
-void add_journal(json& out, const PodJournal* journal) {
+// What a person can do about a step that lasts: who does it, what bounds it, where to look.
+std::string_view step_hint(std::string_view what) {
+  static constexpr std::pair<std::string_view, std::string_view> kHints[] = {
+      {"look", "the container runtime does not answer: is it running, or overloaded? Given up after 2m, then tried again"},
+      {"wait for its turn", "other pods are being started; parallelPodStarts says how many at a time"},
+      {"inspect image", "the runtime's image service does not answer: see its log. Given up after 2m, then tried again"},
+      {"set up", "somebody else's storage or a large copy; see the mounts of the pod's folder"},
+      {"create sandbox", "the runtime and the CNI plugins do this: see their logs. Given up after 4m, then tried again"},
+      {"create", "the runtime prepares the container: see its log. Given up after 2m, then tried again"},
+      {"start", "the runtime starts the process: see its log. Given up after 2m, then tried again"},
+      {"postStart", "a hook has no time limit: see what it does with `keelson exec`, or correct it"},
+      {"preStop", "the hook may use up the pod's terminationGracePeriodSeconds, not more"},
+      {"stop", "its process may take terminationGracePeriodSeconds to end, then it is killed"},
+      {"stop sandbox", "the runtime and the CNI plugins do this: see their logs. Given up after 2m, then tried again"},
+      {"remove", "the runtime removes what is left: see its log. Given up after 2m, then tried again"},
+  };
+  for (const auto& [step, hint] : kHints) {
+    if (step == what) return hint;
+  }
+  return {};
+}
+
+json open_step_json(const JournalOpenStep& step, const std::string& network) {
+  const bool of_network = step.what == "create sandbox" || step.what == "stop sandbox" || step.what == "remove";
+  return {{"object", step.object},
+          {"what", step.what},
+          {"since", kube::format_nano_time(step.since)},
+          {"why", of_network ? network : std::string()},
+          {"hint", step_hint(step.what)}};
+}
+
+void add_journal(json& out, const PodJournal* journal, const std::string& network) {
   out["entries"] = json::array();
   out["waits"] = json::array();
+  out["underWay"] = json::array();
   if (!journal) return;
   for (const auto& e : journal->entries()) out["entries"].push_back(entry_json(e));
   for (const auto& [object, w] : journal->waits()) out["waits"].push_back(wait_json(w));
+  for (const auto& step : journal->under_way()) out["underWay"].push_back(open_step_json(step, network));
+}
+
+// What keeps a running container from being started or ready: its probe's last failure as a wait.
+json probe_wait(const kube::ContainerStatus& c, const PodJournal& journal) {
+  const bool startup = !c.started.value_or(false);
+  const std::string_view begins = startup ? "Startup probe" : "Readiness probe";
+  const SystemTime started = c.state.running->started_at.value_or(SystemTime{});
+  const auto& all = journal.entries();
+  const auto it = std::find_if(all.rbegin(), all.rend(), [&](const JournalEntry& e) {
+    return e.object == "container " + c.name && e.message.starts_with(begins) && e.last >= started;
+  });
+  if (it == all.rend()) return nullptr;
+  return {{"object", it->object},
+          {"what", startup ? "its startup probe" : "its readiness probe"},
+          {"why", it->message},
+          {"since", kube::format_nano_time(std::max(it->first, started))},
+          {"hint", startup ? "it is restarted when failureThreshold * periodSeconds are over; see `keelson logs`"
+                           : "it gets no traffic until the probe succeeds; see `keelson logs`, ask it with `keelson exec`"}};
+}
+
+void add_probe_waits(json& out, const PodEntry& entry, const PodJournal* journal) {
+  if (!journal || !entry.status || entry.stopping_since) return;
+  for (const auto* list : {&entry.status->init_container_statuses, &entry.status->container_statuses}) {
+    for (const auto& c : *list) {
+      if (!c.state.running || c.ready) continue;
+      if (auto wait = probe_wait(c, *journal); !wait.is_null()) out["waits"].push_back(std::move(wait));
+    }
+  }
 }
 
 json pod_part(ServerData& data, const PodEntry& entry) {
   json out = {{"pod", pod_json(entry)}};
-  add_journal(out, data.journal(kube::object_key(entry.pod->metadata)));
+  add_journal(out, data.journal(kube::object_key(entry.pod->metadata)), data.network_activity(entry.pod->metadata.uid));
+  add_probe_waits(out, entry, data.journal(kube::object_key(entry.pod->metadata)));
   return out;
 }
 
@@ -138,7 +200,7 @@ json explain_json(ServerData& data, const std::string& given_ns, const std::stri
     const auto key = kube::object_key(ns.empty() ? "default" : ns, name);
     if (const auto* journal = data.journal(key)) {
       json part = {{"key", key}};
-      add_journal(part, journal);
+      add_journal(part, journal, {});
       out["retired"].push_back(std::move(part));
     }
   }

@@ -9,7 +9,7 @@
 namespace keelson::agent {
 
 // Of the pod, workload or file of that name ("web", "default/web", "web.yaml"; `ns` may be empty: any):
-// {"subject", "pods": [{"pod": Pod, "entries": [...], "waits": [...]}...], "retired": [...] (journals of pods that are
+// {"subject", "pods": [{"pod": Pod, "entries": [...], "waits": [...], "underWay": [...]}...], "retired": [...] (journals of pods that are
 //  gone), "workloads": [...], "problems": [...], "similar": [names like it, when nothing else was found]}
 [[nodiscard]] nlohmann::json explain_json(ServerData& data, const std::string& ns, const std::string& name);
 

@@ -8,6 +8,7 @@
 #include "agent/standalone/endpoints.hpp"
 #include "agent/standalone/ephemeral_claims.hpp"
 #include "agent/standalone/immutable.hpp"
+#include "agent/standalone/room.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
 
@@ -147,10 +148,14 @@ void ManifestSource::recompute() {
   } else {
     add({{"", "", "--service-cidr: " + allocated.error().message}});
   }
+  std::set<std::string> begun;
+  for (const auto& [uid, pod] : wanted_) begun.insert(uid);
+  const auto room = find_room({expansion.pods, existing, begun, options_.node, options_.allowed_sysctls});
+  add(room.problems);
   workloads_ = std::move(expansion.workloads);
   jobs_ = std::move(expansion.jobs);
   next_ = expansion.wake_at;
-  pass_pods(expansion.pods);
+  pass_pods(room.fitting);
   pass_slices(existing);
   report_problems(std::move(problems));
 }

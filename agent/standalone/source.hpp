@@ -1,5 +1,5 @@
 // The manifest folder as a source of desired state: beside the API server, nothing more. It reads the folder, makes of
-// it what controllers would (workloads.hpp, binding.hpp, allocate.hpp, endpoints.hpp: all pure), and passes on
+// it what controllers would (workloads.hpp, binding.hpp, room.hpp, allocate.hpp, endpoints.hpp: all pure), and passes on
 // differences.
 //   folder, pod statuses -> recompute -> PodManager (pods), on_services, on_slices
 // Lives on the loop's thread. Wakes only when the folder or a pod's status changed, or a workload's time has come.
@@ -17,6 +17,7 @@
 #include "agent/standalone/folder.hpp"
 #include "agent/standalone/workloads.hpp"
 #include "base/task_group.hpp"
+#include "kube/node.hpp"
 
 namespace keelson::agent {
 
@@ -25,6 +26,8 @@ struct ManifestSourceOptions {
   std::filesystem::path root_dir;
   std::string node_name;
   std::string service_cidr;
+  kube::Node node;  // name, labels and allocatable, for room.hpp
+  std::vector<std::string> allowed_sysctls;
 };
 
 class ManifestSource final : public ObjectSource {

@@ -4,58 +4,17 @@ KEELSON_SEED repeats a run; the seed is part of every failure's output. The `nod
 container, address, mount, namespace, rule, cgroup or folder remains.
 """
 
-import os
 import random
 import signal
 import time
 
 import pytest
 
-from harness.manifests import config_map, deployment, mount, pod, service, testapp
+from harness.churn import SEED, Churn, churned
+from harness.manifests import config_map, deployment, service, testapp
 from harness.node import container_status, is_ready, restarts
 
 KILLS = 20
-SEED = int(os.environ.get("KEELSON_SEED", str(time.time_ns() % 1_000_000)))
-
-
-def churned(name: str, version: int) -> dict:
-    return pod(
-        name,
-        testapp("--print", f"version {version}", "--http", 8080, volumeMounts=[mount("c", "/c"), mount("m", "/m")]),
-        labels={"app": "churn"},
-        volumes=[{"name": "c", "configMap": {"name": "conf"}}, {"name": "m", "emptyDir": {"medium": "Memory"}}],
-    )
-
-
-class Churn:
-    """Random edits of the manifest folder; `wanted` is what it says now."""
-
-    def __init__(self, node, dice: random.Random):
-        self.node, self.dice, self.wanted, self.next = node, dice, {}, 0
-
-    def step(self) -> None:
-        kind = self.dice.choice(["add", "add", "change", "remove"] if self.wanted else ["add"])
-        if kind == "add" and len(self.wanted) < 8:
-            self.next += 1
-            self._write(f"churn-{self.next}")
-        elif kind == "change":
-            self._write(self.dice.choice(list(self.wanted)))
-        elif self.wanted:
-            name = self.dice.choice(list(self.wanted))
-            del self.wanted[name]
-            self.node.remove(f"{name}.yaml")
-
-    def _write(self, name: str) -> None:
-        self.wanted[name] = self.wanted.get(name, 0) + 1
-        self.node.apply(f"{name}.yaml", churned(name, self.wanted[name]))
-
-    def settled(self) -> bool:
-        pods = {name: found for name, found in self.node.pods().items() if name.startswith("churn-")}
-        return (
-            pods.keys() == self.wanted.keys()
-            and all(map(is_ready, pods.values()))
-            and all(self.node.logs(name).strip() == f"version {version}" for name, version in self.wanted.items())
-        )
 
 
 @pytest.mark.runtimes("1.6", "2.2")

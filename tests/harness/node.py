@@ -13,6 +13,7 @@ import tempfile
 
 from . import paths
 from .agent import Agent
+from .faults import CriProxy
 from .leaks import Leaks
 from .netns import NODE_IP, Network
 from .process import Timeout, wait_for
@@ -77,7 +78,8 @@ class Machine:
 
 
 class Node:
-    """An agent with a fresh root and manifest folder on a Machine. Names are resolved in namespace default unless given."""
+    """An agent with a fresh root and manifest folder on a Machine. Names are resolved in namespace default unless given.
+    With `proxy` there is a CriProxy between it and the runtime."""
 
     def __init__(
         self,
@@ -86,6 +88,7 @@ class Node:
         config: list[dict] | None = None,
         start: bool = True,
         env: dict | None = None,
+        proxy: bool = False,
     ):
         self.machine, self.network, self.containerd = machine, machine.network, machine.containerd
         self.name = f"{machine.name}n{next(_numbers)}"
@@ -102,6 +105,7 @@ class Node:
             (self.cni_bin / plugin.name).symlink_to(plugin)
         self.conflist(bridge_conflist(self.ipam))
         self.uids: set[str] = set()
+        self.proxy = CriProxy(self.folder, self.containerd.socket) if proxy else None
         command = [
             "--manifests",
             self.manifests,
@@ -112,7 +116,7 @@ class Node:
             "--cni-bin-dir",
             self.cni_bin,
             "--container-runtime-endpoint",
-            self.containerd.endpoint,
+            (self.proxy or self.containerd).endpoint,
             "--node-ip",
             NODE_IP,
             "--hostname-override",
@@ -148,6 +152,8 @@ class Node:
                 self.agent.start()
             except BaseException:
                 self.agent.kill()
+                if self.proxy:
+                    self.proxy.close()
                 raise
 
     # What a user does to the folder.
@@ -277,6 +283,8 @@ class Node:
             done = self.agent.cleanup()
             found += [f"keelson cleanup: exit {done.returncode}: {done.stderr[-400:]}"] if done.returncode else []
             found += leaks.after_cleanup()
+        if self.proxy:
+            self.proxy.close()
         remove_folder(self.folder)
         return found
 

@@ -53,11 +53,28 @@ def count(path: pathlib.Path) -> tuple[int, int, int]:
     return passed, failed, skipped
 
 
+def faults(path: pathlib.Path) -> tuple[int, int]:
+    """(injected, survived): what the tests of one file counted, and of that what those counted that passed."""
+    injected = survived = 0
+    try:
+        cases = list(xml.parse(path).iter("testcase"))
+    except (OSError, xml.ParseError):
+        return 0, 0
+    for case in cases:
+        bad = case.find("failure") is not None or case.find("error") is not None
+        number = sum(int(item.get("value")) for item in case.iter("property") if item.get("name") == "faults")
+        injected, survived = injected + number, survived + (0 if bad else number)
+    return injected, survived
+
+
 def main(names: list[str]) -> int:
     total_passed = total_failed = 0
     for name in names:
         passed, failed, skipped = count(pathlib.Path(f"{name}.xml"))
         print(f"{pathlib.Path(name).name}: {passed} ok, {failed} not ok" + (f", {skipped} skipped" if skipped else ""))
+        injected, survived = faults(pathlib.Path(f"{name}.xml"))
+        if injected:
+            print(f"{pathlib.Path(name).name}: {injected} faults injected, {survived} survived")
         total_passed, total_failed = total_passed + passed, total_failed + failed
     print(f"{total_passed} passed, {total_failed} failed")
     return 1 if total_failed else 0

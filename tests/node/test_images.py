@@ -1,72 +1,17 @@
 """Pulling from a registry on the loopback of the node: policies, credentials, a missing or slow one, backoff."""
 
-import base64
-import crypt
-import json
-
 import pytest
 
-from harness import paths
-from harness.manifests import pod, secret
+from harness.manifests import pod
 from harness.node import container_status, is_ready, kubelet_config, waiting_reason
-from harness.process import Process, wait_for
-
-REGISTRY = """version: 0.1
-log: {{level: error}}
-storage: {{filesystem: {{rootdirectory: {root}}}, delete: {{enabled: true}}}}
-http: {{addr: "127.0.0.1:5000"}}
-"""
-
-
-AUTH = """auth: {{htpasswd: {{realm: test, path: {path}}}}}
-"""
-USER, PASSWORD = "puller", "pass:word"
-
-
-class Registry:
-    """docker-registry on 127.0.0.1:5000 of the node's network namespace; runtimes speak plain HTTP to the loopback."""
-
-    def __init__(self, node, auth: bool = False):
-        self.node, self.folder, self.auth = node, node.folder / "registry", auth
-        self.folder.mkdir()
-        config = REGISTRY.format(root=self.folder / "data")
-        if auth:
-            users = self.folder / "htpasswd"
-            users.write_text(f"{USER}:{crypt.crypt(PASSWORD, crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=2**5))}\n")
-            config += AUTH.format(path=users)
-        (self.folder / "config.yml").write_text(config)
-        self.start()
-
-    def start(self) -> None:
-        self.process = Process(
-            self.node.network.enter("docker-registry", "serve", self.folder / "config.yml"), self.folder / "log"
-        )
-        user = f"{USER}:{PASSWORD}@" if self.auth else ""
-        wait_for(lambda: self.node.fetch(f"http://{user}127.0.0.1:5000/v2/"), what="the registry answers")
-
-    def stop(self) -> None:
-        self.process.stop()
-
-    def push(self, name: str, image: str = "testapp") -> None:
-        self.node.network.run(
-            "skopeo",
-            "copy",
-            "--insecure-policy",
-            "--dest-tls-verify=false",
-            *(["--dest-creds", f"{USER}:{PASSWORD}"] if self.auth else []),
-            f"docker-archive:{paths.IMAGES / image}.tar",
-            f"docker://127.0.0.1:5000/{name}",
-        )
+from harness.registry import PASSWORD, Registry, pull_secret, silent_registry
 
 
 @pytest.fixture
 def registry(node, request):
     registry = Registry(node, auth=request.node.get_closest_marker("registry_auth") is not None)
     yield registry
-    registry.stop()
-    for name in node.containerd.ctr("images", "ls", "-q").stdout.split():
-        if name.startswith("127.0.0.1:5000/"):
-            node.containerd.ctr("images", "rm", name, check=False)
+    registry.close()
 
 
 def pulling(image: str, policy: str | None = None) -> dict:
@@ -130,13 +75,6 @@ def test_tag_latest_is_the_default_and_always_pulled(node, registry):
     node.wait_pod("again", lambda found: waiting_reason(found) in ("ErrImagePull", "ImagePullBackOff"))
 
 
-def pull_secret(name: str, password: str = PASSWORD, legacy: bool = False, location: str = "127.0.0.1:5000") -> dict:
-    auth = {"auth": base64.b64encode(f"{USER}:{password}".encode()).decode()}
-    key = ".dockercfg" if legacy else ".dockerconfigjson"
-    content = {location: auth} if legacy else {"auths": {location: auth}}
-    return {**secret(name, **{key: json.dumps(content)}), "type": f"kubernetes.io/{key[1:]}"}
-
-
 def with_secrets(name: str, image: str, *secrets: str) -> dict:
     return pod(name, pulling(image), imagePullSecrets=[{"name": secret} for secret in secrets])
 
@@ -175,8 +113,7 @@ def test_a_pull_secret_that_comes_late_is_used_at_once(node, registry):
 def test_a_registry_that_hangs_blocks_no_other(node, registry):
     """With one pull at a time from each registry; what is waited for is told, also of a pull that waits for its turn."""
     registry.push("app:1")
-    script = "import socket,time;s=socket.create_server(('127.0.0.1',5001));held=[]\nwhile True: held.append(s.accept())"
-    silent = Process(node.network.enter("python3", "-c", script), node.folder / "silent.log")
+    silent = silent_registry(node, 5001)
     try:
         stuck = {**pulling("x:1"), "image": "127.0.0.1:5001/x:1"}
         node.apply("stuck.yaml", pod("stuck", stuck), pod("queued", {**stuck, "image": "127.0.0.1:5001/y:1"}))

@@ -38,6 +38,46 @@ TEST_CASE("Explain gathers the pod, its journal and the problems about it") {
   CHECK(explain_json(data, "", "default/web")["pods"].size() == 1);
 }
 
+TEST_CASE("Explain shows a step as long as it is under way") {
+  FakeData data;
+  data.add_pod("web");
+  auto& journal = data.journals.pod("default/web");
+  {
+    StepTimer timer(journal, "container app", "postStart", data.clock);
+    OpenStep look(journal, "pod", "look");
+    const auto open = explain_json(data, "", "web")["pods"][0]["underWay"];
+    REQUIRE(open.size() == 2);
+    CHECK(open[0]["what"] == "postStart");
+    CHECK(open[0]["object"] == "container app");
+    CHECK_FALSE(open[0]["hint"].get<std::string>().empty());
+    CHECK(open[1]["what"] == "look");
+    timer.finish();
+    CHECK(explain_json(data, "", "web")["pods"][0]["underWay"].size() == 1);
+  }
+  CHECK(explain_json(data, "", "web")["pods"][0]["underWay"].empty());
+  CHECK(explain_json(data, "", "web")["pods"][0]["entries"].size() == 1);
+}
+
+TEST_CASE("Explain makes a wait of the probe that keeps a container from being ready") {
+  FakeData data;
+  data.add_pod("web");
+  auto status = std::make_shared<kube::PodStatus>(*data.entries[0].status);
+  REQUIRE(!status->container_statuses.empty());
+  auto& c = status->container_statuses[0];
+  c.started = GENERATE(true, false);
+  c.ready = false;
+  c.state = {};
+  c.state.running.emplace();
+  data.entries[0].status = status;
+  auto& journal = data.journals.pod("default/web");
+  journal.event(EntryKind::warning, "container " + c.name, "Unhealthy", "Readiness probe failed: no");
+  journal.event(EntryKind::warning, "container " + c.name, "Unhealthy", "Startup probe failed: not yet");
+  const auto waits = explain_json(data, "", "web")["pods"][0]["waits"];
+  REQUIRE(waits.size() == 1);
+  CHECK(waits[0]["what"] == (*c.started ? "its readiness probe" : "its startup probe"));
+  CHECK(waits[0]["why"] == (*c.started ? "Readiness probe failed: no" : "Startup probe failed: not yet"));
+}
+
 TEST_CASE("Explain of a file, of a refused object, and of a typing error") {
   FakeData data;
   data.add_pod("frontend");
