@@ -18,7 +18,8 @@ constexpr Milliseconds kLookTimeout = std::chrono::seconds(10);
 
 SteadyTime now() { return std::chrono::steady_clock::now(); }
 
-// What CRI knows of an id: of which sandbox it is, and whether it still counts as running.
+// What CRI knows of an id: of which sandbox it is, and whether it still counts as running, or as about to run: a process
+// may end before the call that starts it has returned.
 struct Look {
   std::string sandbox_id;
   bool running = false;
@@ -31,7 +32,8 @@ Awaitable<Result<Look>> look_up(RuntimeService& runtime, std::string id) {
   Look look;
   if (found.containers_size() > 0) {
     look.sandbox_id = found.containers(0).pod_sandbox_id();
-    look.running = found.containers(0).state() == v1::CONTAINER_RUNNING;
+    const auto state = found.containers(0).state();
+    look.running = state == v1::CONTAINER_RUNNING || state == v1::CONTAINER_CREATED;
     co_return look;
   }
   v1::ListPodSandboxRequest sandboxes;
@@ -132,9 +134,10 @@ struct EventStream::State {
     emit(event);
   }
 
-  // containerd tells of an exit before its CRI plugin has taken note: wait, some milliseconds as a rule, until it has.
+  // containerd tells of an exit before its CRI plugin has taken note: wait, some milliseconds as a rule, until it has. On a
+  // busy machine that takes seconds, and there is no second event.
   static Awaitable<void> confirm(Ptr self, ContainerEvent event) {
-    constexpr Milliseconds kLongest{320};
+    constexpr Milliseconds kLongest{20'000};
     for (Milliseconds wait{5};; wait *= 2) {
       auto look = co_await look_up(self->client, event.container_id);
       if (!look && look.error().code == Errc::cancelled) co_return;

@@ -7,8 +7,11 @@ from .plugin import Plugin
 from .registry import silent_registry
 
 FOR_EVER = {"exec": {"command": ["sleep", "100000"]}}
-# Takes the place of mount(8) for nfs: it never comes back.
-MOUNT = '#!/bin/sh\ncase " $* " in *" nfs "*) exec sleep 100000 ;; esac\nexec /bin/mount "$@"\n'
+# Takes the place of mount(8): of nfs it does not come back until it is released, then it has failed.
+MOUNT = """#!/bin/sh
+case " $* " in *" nfs "*) while [ -e "$0.hang" ]; do sleep 0.2; done; exit 32 ;; esac
+exec /bin/mount "$@"
+"""
 
 
 class Hangs:
@@ -18,6 +21,8 @@ class Hangs:
         self.node = node
         tools = node.folder / "tools"
         tools.mkdir()
+        self.mount_hangs = tools / "mount.hang"
+        self.mount_hangs.touch()
         for name, script in (("mount", MOUNT), ("mount.nfs", "#!/bin/sh\n")):
             (tools / name).write_text(script)
             (tools / name).chmod(0o755)
@@ -96,9 +101,11 @@ class Hangs:
         self.plugin.mode("ok")
         for rule in self.rules:
             rule.remove()
+        self.mount_hangs.unlink(missing_ok=True)
         self.silent.stop()
 
     def reset(self) -> None:
         """After release(), before another begin()."""
         self.plugin.forget_hangs()
+        self.mount_hangs.touch()
         self.silent = silent_registry(self.node, 5001)
