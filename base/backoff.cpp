@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace keelson {
+namespace {
+
+constexpr Seconds kClockSlack{1};
+
+}  // namespace
 
 BackoffState next_backoff(const std::optional<BackoffState>& previous, const BackoffPolicy& policy, SystemTime now,
                           std::optional<SystemTime> event) {
@@ -13,6 +18,8 @@ BackoffState next_backoff(const std::optional<BackoffState>& previous, const Bac
 std::optional<SystemTime> blocked_until(const std::optional<BackoffState>& state, const BackoffPolicy& policy,
                                         SystemTime event, SystemTime now) {
   if (!state || event - state->last_update > policy.reset_after) return std::nullopt;
+  // An event of the future: the clock was set back since. Who knows how long ago it was; it is over.
+  if (event > now + kClockSlack) return std::nullopt;
   const SystemTime until = event + state->delay;
   return until > now ? std::optional(until) : std::nullopt;
 }

@@ -136,11 +136,11 @@ class Chain::Turn {
   Turn(std::shared_ptr<std::list<RunningPlugin>> all, const Call& call) : all_(std::move(all)) {
     const auto args = parse_args(call.args);
     all_->push_front({.command = std::string(call.command),
-                     .type = call.type,
-                     .container_id = call.container_id,
-                     .pod_uid = args ? find_arg(*args, "K8S_POD_UID") : std::string(),
-                     .since = std::chrono::steady_clock::now(),
-                     .deadline = call.deadline});
+                      .type = call.type,
+                      .container_id = call.container_id,
+                      .pod_uid = args ? find_arg(*args, "K8S_POD_UID") : std::string(),
+                      .since = std::chrono::steady_clock::now(),
+                      .deadline = call.deadline});
     at_ = all_->begin();
   }
   Turn(const Turn&) = delete;

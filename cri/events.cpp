@@ -18,8 +18,8 @@ constexpr Milliseconds kLookTimeout = std::chrono::seconds(10);
 
 SteadyTime now() { return std::chrono::steady_clock::now(); }
 
-// What CRI knows of an id: of which sandbox it is, and whether it still counts as running, or as about to run: a process
-// may end before the call that starts it has returned.
+// What CRI knows of an id: of which sandbox it is, and whether it still counts as running, or as about to run: a
+// process may end before the call that starts it has returned.
 struct Look {
   std::string sandbox_id;
   bool running = false;
@@ -134,8 +134,8 @@ struct EventStream::State {
     emit(event);
   }
 
-  // containerd tells of an exit before its CRI plugin has taken note: wait, some milliseconds as a rule, until it has. On a
-  // busy machine that takes seconds, and there is no second event.
+  // containerd tells of an exit before its CRI plugin has taken note: wait, some milliseconds as a rule, until it has.
+  // On a busy machine that takes seconds, and there is no second event.
   static Awaitable<void> confirm(Ptr self, ContainerEvent event) {
     constexpr Milliseconds kLongest{20'000};
     for (Milliseconds wait{5};; wait *= 2) {

@@ -80,7 +80,9 @@ std::optional<std::string> Network::error() const {
 
 std::string Network::activity(const std::string& pod_uid) const {
   if (!manager_) return {};
-  const auto seconds = [](auto span) { return std::to_string(std::chrono::duration_cast<Seconds>(span).count()) + "s"; };
+  const auto seconds = [](auto span) {
+    return std::to_string(std::chrono::duration_cast<Seconds>(span).count()) + "s";
+  };
   for (const auto& plugin : manager_->running()) {
     if (pod_uid.empty() || plugin.pod_uid != pod_uid) continue;
     return "the CNI plugin \"" + plugin.type + "\" has not answered " + plugin.command + " for " +

@@ -50,11 +50,14 @@ json wait_json(const JournalWait& w) {
 // What a person can do about a step that lasts: who does it, what bounds it, where to look.
 std::string_view step_hint(std::string_view what) {
   static constexpr std::pair<std::string_view, std::string_view> kHints[] = {
-      {"look", "the container runtime does not answer: is it running, or overloaded? Given up after 2m, then tried again"},
+      {"look",
+       "the container runtime does not answer: is it running, or overloaded? Given up after 2m, then tried again"},
       {"wait for its turn", "other pods are being started; parallelPodStarts says how many at a time"},
-      {"inspect image", "the runtime's image service does not answer: see its log. Given up after 2m, then tried again"},
+      {"inspect image",
+       "the runtime's image service does not answer: see its log. Given up after 2m, then tried again"},
       {"set up", "somebody else's storage or a large copy; see the mounts of the pod's folder"},
-      {"create sandbox", "the runtime and the CNI plugins do this: see their logs. Given up after 4m, then tried again"},
+      {"create sandbox",
+       "the runtime and the CNI plugins do this: see their logs. Given up after 4m, then tried again"},
       {"create", "the runtime prepares the container: see its log. Given up after 2m, then tried again"},
       {"start", "the runtime starts the process: see its log. Given up after 2m, then tried again"},
       {"postStart", "a hook has no time limit: see what it does with `keelson exec`, or correct it"},
@@ -102,8 +105,9 @@ json probe_wait(const kube::ContainerStatus& c, const PodJournal& journal) {
           {"what", startup ? "its startup probe" : "its readiness probe"},
           {"why", it->message},
           {"since", kube::format_nano_time(std::max(it->first, started))},
-          {"hint", startup ? "it is restarted when failureThreshold * periodSeconds are over; see `keelson logs`"
-                           : "it gets no traffic until the probe succeeds; see `keelson logs`, ask it with `keelson exec`"}};
+          {"hint",
+           startup ? "it is restarted when failureThreshold * periodSeconds are over; see `keelson logs`"
+                   : "it gets no traffic until the probe succeeds; see `keelson logs`, ask it with `keelson exec`"}};
 }
 
 void add_probe_waits(json& out, const PodEntry& entry, const PodJournal* journal) {

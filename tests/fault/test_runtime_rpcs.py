@@ -82,7 +82,7 @@ def test_start_goes_on_after_one_broken_call(node, faults, kind):
     # is a container whose start containerd undid because the connection went away under it.
     again = [name for name in names if restarts(node.pod(name))]
     assert kind == "cut" or again in ([], [name_of("ExecSync")])
-    assert all(restarts(node.pod(name)) <= 2 for name in again)
+    assert all(restarts(node.pod(name)) <= len(STARTING) for name in again), "no more than there were cuts"
     for fault in injected.values():
         fault.remove()
 
@@ -110,7 +110,9 @@ def test_a_call_that_keeps_failing_is_explained(node, faults, rpc):
 @pytest.mark.runtimes("1.6", "2.2")
 def test_calls_that_hang_delay_their_own_pod_alone(node, faults):
     """More pods hang than may start at the same time, each in another call; those that come after them start all the same."""
-    injected = {rpc: node.proxy.inject(rpc, "hang", name_of(rpc), times=1) for rpc in STARTING}
+    # Of the lists the first may be made for an event, which waits ten seconds for it.
+    times = {"ListContainers": None, "ListPodSandbox": None}
+    injected = {rpc: node.proxy.inject(rpc, "hang", name_of(rpc), times=times.get(rpc, 1)) for rpc in STARTING}
     node.apply("pods.yaml", *map(pod_of, STARTING))
     node.wait_for(lambda: all(fault.hits for fault in injected.values()), 40, "every call hangs")
     start = time.monotonic()
@@ -118,8 +120,8 @@ def test_calls_that_hang_delay_their_own_pod_alone(node, faults):
     node.wait_ready(*[f"other-{i}" for i in range(4)], timeout=30)
     assert time.monotonic() - start < 30
     for rpc, fault in injected.items():
-        text = node.explain(name_of(rpc))
-        assert "Under way:" in text and f": {STEP[rpc]}, since" in text and "what to do" in text, f"{rpc}:\n{text}"
+        words = ["Under way:", f": {STEP[rpc]}, since", "what to do"]
+        node.wait_for(lambda: all(word in node.explain(name_of(rpc)) for word in words), 20, f"{rpc} is explained")
         fault.remove()
         faults.add()
     one_of_each(node, [name_of(rpc) for rpc in STARTING] + [f"other-{i}" for i in range(4)])

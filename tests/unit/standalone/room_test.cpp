@@ -78,7 +78,8 @@ TEST_CASE("what runs stays, and holds what it has until it has ended", "[room]")
 }
 
 TEST_CASE("an earlier pod of the same name makes room for the one that follows it", "[room]") {
-  CHECK(outcome({make({"web", "2", 80}, "new")}, {existing(make({"web", "2", 80}, "old"), "Running", true)}) == "web |");
+  CHECK(outcome({make({"web", "2", 80}, "new")}, {existing(make({"web", "2", 80}, "old"), "Running", true)}) ==
+        "web |");
 }
 
 TEST_CASE("the problem is about what a person wrote", "[room]") {
