@@ -43,8 +43,7 @@ json condition_patch(const json* before, const json& now) {
 
 json changed_conditions(const json& before, const json& after) {
   json out = json::array();
-  if (!after.contains("conditions")) return out;
-  for (const auto& condition : after.at("conditions")) {
+  for (const auto& condition : after.value("conditions", json::array())) {
     const auto* old = condition_of(before, condition.at("type"));
     if (old == nullptr || *old != condition) out.push_back(condition_patch(old, condition));
   }
