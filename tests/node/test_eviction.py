@@ -128,6 +128,10 @@ def test_pods_beyond_what_is_allocatable(cgroup_root, node):
     node.wait_ready("modest")
     node.apply("eater.yaml", pod("eater", testapp("--sleep", 1, "--alloc", 180, "--sleep", 600)))
     message = wait_evicted(node, "eater")
-    assert message.startswith("The node was low on resource: memory. Threshold quantity: 200Mi, available: ")
-    assert "Container app was using 1" in message and "request is 0, has larger consumption of memory" in message
+    # The kernel tells as soon as the threshold is crossed, so the pod may not have eaten all that it wants by then.
+    assert re.fullmatch(
+        r"The node was low on resource: memory\. Threshold quantity: 200Mi, available: \d+(Ki|Mi)\. "
+        r"Container app was using \d+(Ki|Mi), request is 0, has larger consumption of memory\. ",
+        message,
+    ), message
     assert is_ready(node.pod("modest"))
