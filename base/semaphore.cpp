@@ -1,5 +1,6 @@
 #include "base/semaphore.hpp"
 
+#include <boost/asio/steady_timer.hpp>
 #include <utility>
 
 namespace keelson {
@@ -20,16 +21,36 @@ struct Semaphore::Waiter {
   bool taken = false;
 };
 
+struct Semaphore::Permit::Lease {
+  explicit Lease(Semaphore* o) : owner(o), timer(o->executor_) {}
+  void give_back() {
+    if (auto* given = std::exchange(owner, nullptr)) given->release_one();
+  }
+  Semaphore* owner;
+  asio::steady_timer timer;
+};
+
 Semaphore::Permit& Semaphore::Permit::operator=(Permit&& other) noexcept {
   if (this != &other) {
     release();
     owner_ = std::exchange(other.owner_, nullptr);
+    lease_ = std::move(other.lease_);
   }
   return *this;
 }
 
 void Semaphore::Permit::release() {
   if (auto* owner = std::exchange(owner_, nullptr)) owner->release_one();
+  if (const auto lease = std::move(lease_)) lease->give_back();
+}
+
+void Semaphore::Permit::release_after(Nanoseconds patience) {
+  if (owner_ == nullptr) return;
+  lease_ = std::make_shared<Lease>(std::exchange(owner_, nullptr));
+  lease_->timer.expires_after(std::chrono::duration_cast<SteadyTime::duration>(patience));
+  lease_->timer.async_wait([lease = std::weak_ptr(lease_)](const boost::system::error_code& ec) {
+    if (const auto held = lease.lock(); held && !ec) held->give_back();
+  });
 }
 
 Awaitable<Semaphore::Permit> Semaphore::acquire() {

@@ -15,13 +15,19 @@ class Semaphore {
    public:
     Permit() = default;
     explicit Permit(Semaphore* owner) : owner_(owner) {}
-    Permit(Permit&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)) {}
+    Permit(Permit&& other) noexcept
+        : owner_(std::exchange(other.owner_, nullptr)), lease_(std::move(other.lease_)) {}
     Permit& operator=(Permit&& other) noexcept;
     ~Permit() { release(); }
     void release();
+    // Gives the place back by itself once `patience` has passed, however long its holder goes on: what hangs then keeps
+    // nobody else waiting.
+    void release_after(Nanoseconds patience);
 
    private:
-    Semaphore* owner_ = nullptr;
+    struct Lease;
+    Semaphore* owner_ = nullptr;    // at most one of the two is set
+    std::shared_ptr<Lease> lease_;  // the place, where it ends by itself
   };
 
   Semaphore(Executor executor, unsigned places) : executor_(std::move(executor)), free_(places) {}

@@ -13,12 +13,14 @@ Milliseconds resolve(Milliseconds timeout, const Request& request) {
   return default_timeout(request);
 }
 
+// A call that the client's end cancels comes back after it: what it counts in is held by the call itself.
 template <class Response, class Request>
-Awaitable<Result<Response>> call(Channel& channel, const char* method, OperationStats& stats, Request request,
-                                 Milliseconds timeout) {
+Awaitable<Result<Response>> call(Channel& channel, const char* method, std::shared_ptr<Operations> operations,
+                                 std::string_view name, Request request, Milliseconds timeout) {
   Response response;
   const auto started = std::chrono::steady_clock::now();
   const auto done = co_await channel.unary(method, request, response, timeout);
+  auto& stats = (*operations)[name];
   stats.seconds.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
   if (!done) {
     ++stats.failed;
@@ -74,7 +76,7 @@ const std::string& Client::endpoint() const { return channel_->endpoint(); }
 #define KEELSON_CRI_RPC(Service, method, Rpc)                                                           \
   Awaitable<Result<v1::Rpc##Response>> Client::method(v1::Rpc##Request request, Milliseconds timeout) { \
     const auto limit = resolve(timeout, request);                                                       \
-    return call<v1::Rpc##Response>(*channel_, "/runtime.v1." #Service "/" #Rpc, operations_[#method],   \
+    return call<v1::Rpc##Response>(*channel_, "/runtime.v1." #Service "/" #Rpc, operations_, #method,   \
                                    std::move(request), limit);                                          \
   }
 

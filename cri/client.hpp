@@ -40,7 +40,7 @@ class Client final : public RuntimeService, public ImageService {
   [[nodiscard]] const std::string& endpoint() const;
 
   // All calls so far, those under way not among them.
-  [[nodiscard]] const Operations& operations() const { return operations_; }
+  [[nodiscard]] const Operations& operations() const { return *operations_; }
 
   // The channel under it, for server streams (EventStream).
   [[nodiscard]] Channel& channel() { return *channel_; }
@@ -85,7 +85,7 @@ class Client final : public RuntimeService, public ImageService {
 
  private:
   explicit Client(std::unique_ptr<Channel> channel);
-  Operations operations_;
+  std::shared_ptr<Operations> operations_ = std::make_shared<Operations>();
   std::unique_ptr<Channel> channel_;
 };
 

@@ -66,7 +66,7 @@ struct Global {
 // The global folders that no pod's volume is bound from: nothing else mounts the device that is mounted there.
 Result<std::vector<Global>> unused_globals(Mounter& mounter, const fs::path& base) {
   std::vector<Global> found;
-  TRY(const auto entries, mounter.mounts());
+  TRY(const auto entries, mounter.mounts("/"));
   const auto interfaces = list_dir(base);
   if (!interfaces) return found;
   for (const std::string& interface : *interfaces) {
@@ -110,7 +110,7 @@ Result<void> remove_global(const std::string& path, const fs::path& root) {
 // What is unused once the pod's mount is gone: the device that it showed, and no other target is waited for. Where
 // there was none, all of them: a set up may have failed half-way.
 Result<std::vector<Global>> unmount_from_pod(const KindContext& context, const std::string& target) {
-  TRY(const auto entries, context.mounter.mounts());
+  TRY(const auto entries, context.mounter.mounts("/"));
   const auto shown =
       std::find_if(entries.begin(), entries.end(), [&](const MountEntry& e) { return e.mount_point == target; });
   CHECK_OK(remove_target(context.mounter, target));

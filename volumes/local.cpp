@@ -98,7 +98,7 @@ class LocalKind final : public VolumeKind {
 
 Result<void> set_up_local(Mounter& mounter, const LocalMount& mount) {
   CHECK_OK(check_source(mount.source));
-  TRY(const auto entries, mounter.mounts());
+  TRY(const auto entries, mounter.mounts(mount.target));
   const bool bound =
       std::any_of(entries.begin(), entries.end(), [&](const MountEntry& e) { return e.mount_point == mount.target; });
   if (!bound) {

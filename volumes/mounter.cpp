@@ -48,21 +48,37 @@ bool parse_line(const std::string& line, MountEntry& entry) {
   return true;
 }
 
+// Whether the line's mount point is surely not at or below `base`: told from the text, before anything is allocated.
+bool is_elsewhere(std::string_view line, std::string_view base) {
+  constexpr int kFieldsBefore = 4;  // ID PARENT MAJ:MIN ROOT
+  for (int field = 0; field < kFieldsBefore; ++field) {
+    const auto space = line.find(' ');
+    if (space == std::string_view::npos) return false;
+    line.remove_prefix(space + 1);
+  }
+  const auto point = line.substr(0, line.find(' '));
+  return point.find('\\') == std::string_view::npos && !is_at_or_below(point, base);
+}
+
 }  // namespace
 
-Result<std::vector<MountEntry>> parse_mountinfo(std::string_view text) {
+Result<std::vector<MountEntry>> parse_mountinfo(std::string_view text, std::string_view base) {
   std::vector<MountEntry> entries;
-  for (const std::string& line : split(text, '\n')) {
-    if (line.empty()) continue;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    const auto line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty() || is_elsewhere(line, base)) continue;
     MountEntry entry;
-    if (!parse_line(line, entry)) return make_error(Errc::io, "mountinfo: line not understood: " + line);
+    if (!parse_line(std::string(line), entry))
+      return make_error(Errc::io, "mountinfo: line not understood: " + std::string(line));
     entries.push_back(std::move(entry));
   }
   return entries;
 }
 
 Result<bool> is_mount_point(Mounter& mounter, const std::string& path) {
-  TRY(const auto entries, mounter.mounts());
+  TRY(const auto entries, mounter.mounts(path));
   return std::any_of(entries.begin(), entries.end(), [&](const MountEntry& e) { return e.mount_point == path; });
 }
 
@@ -71,7 +87,7 @@ Result<void> unmount_all_below(Mounter& mounter, const std::string& base) {
   // a mount made meanwhile). A container that mounts faster than we unmount is not waited for.
   constexpr int kRounds = 8;
   for (int round = 0; round < kRounds; ++round) {
-    TRY(auto entries, mounter.mounts());
+    TRY(auto entries, mounter.mounts(base));
     std::erase_if(entries, [&](const MountEntry& e) { return !is_at_or_below(e.mount_point, base); });
     if (entries.empty()) return {};
     for (const MountEntry& entry : entries) {
@@ -85,7 +101,7 @@ Result<void> unmount_all_below(Mounter& mounter, const std::string& base) {
 }
 
 Result<void> ensure_shared(Mounter& mounter, const std::string& root) {
-  TRY(const auto entries, mounter.mounts());
+  TRY(const auto entries, mounter.mounts("/"));
   const MountEntry* holder = nullptr;  // the last one with the longest mount point is what is visible
   for (const MountEntry& entry : entries) {
     if (!is_at_or_below(root, entry.mount_point)) continue;

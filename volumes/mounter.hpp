@@ -44,8 +44,9 @@ class Mounter {
   // Propagation of one mount, without those below it.
   virtual Result<void> make_private(const std::string& target) = 0;
   virtual Result<void> make_shared_recursive(const std::string& target) = 0;
-  // The whole table, in mount order (a later entry at the same point covers an earlier one).
-  virtual Result<std::vector<MountEntry>> mounts() = 0;
+  // The table in mount order (a later entry at the same point covers an earlier one), at least what is mounted at or
+  // below `base`: a node has hundreds of mounts, of which one volume needs one.
+  virtual Result<std::vector<MountEntry>> mounts(const std::string& base) = 0;
 };
 
 // The machine's: mount(2), umount2(2) and /proc/self/mountinfo.
@@ -53,8 +54,9 @@ class Mounter {
 
 // --- pure ---
 
-// The text of a mountinfo file (proc(5)). Lines that do not parse are an error naming the line.
-Result<std::vector<MountEntry>> parse_mountinfo(std::string_view text);
+// The text of a mountinfo file (proc(5)), of it what is mounted at or below `base`. Lines that do not parse are an error
+// naming the line.
+Result<std::vector<MountEntry>> parse_mountinfo(std::string_view text, std::string_view base = "/");
 
 struct MountOptions {
   unsigned long flags = 0;  // MS_*

@@ -81,9 +81,9 @@ class LinuxMounter final : public Mounter {
     return propagation(target, MS_SHARED | MS_REC, "shared");
   }
 
-  Result<std::vector<MountEntry>> mounts() override {
+  Result<std::vector<MountEntry>> mounts(const std::string& base) override {
     TRY(const std::string text, read_file("/proc/self/mountinfo", 256u << 20));
-    return parse_mountinfo(text);
+    return parse_mountinfo(text, base);
   }
 
  private:

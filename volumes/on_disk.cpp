@@ -46,8 +46,8 @@ Result<std::vector<VolumeOnDisk>> list_volumes(const std::set<std::string>& moun
   return found;
 }
 
-Result<std::set<std::string>> mount_points(Mounter& mounter) {
-  TRY(const auto entries, mounter.mounts());
+Result<std::set<std::string>> mount_points(Mounter& mounter, const fs::path& base) {
+  TRY(const auto entries, mounter.mounts(base.string()));
   std::set<std::string> points;
   for (const MountEntry& entry : entries) points.insert(entry.mount_point);
   return points;
@@ -61,13 +61,13 @@ Result<void> remove_empty(const fs::path& path) {
 }  // namespace
 
 Result<std::vector<VolumeOnDisk>> volumes_on_disk(Mounter& mounter, const Paths& paths, const std::string& uid) {
-  TRY(const auto points, mount_points(mounter));
+  TRY(const auto points, mount_points(mounter, paths.volumes(uid)));
   return list_volumes(points, paths, uid);
 }
 
 Result<std::map<std::string, std::vector<VolumeOnDisk>>> all_volumes_on_disk(Mounter& mounter, const Paths& paths) {
   std::map<std::string, std::vector<VolumeOnDisk>> found;
-  TRY(const auto points, mount_points(mounter));
+  TRY(const auto points, mount_points(mounter, paths.pods()));
   TRY(const auto uids, folders_in(paths.pods()));
   for (const std::string& uid : uids) {
     auto volumes = list_volumes(points, paths, uid);

@@ -166,4 +166,17 @@ std::optional<Rejection> admit(const AdmissionInput& in) {
   return std::nullopt;
 }
 
+std::optional<Rejection> refuse_resize(const AdmissionInput& in) {
+  for (const auto& [resource, wanted] : spec::pod_requests(in.pod)) {
+    const auto all = in.node.status.allocatable.find(resource);
+    if (all == in.node.status.allocatable.end()) continue;
+    const auto requested = amount(resource, wanted), capacity = amount(resource, all->second);
+    if (requested <= capacity) continue;
+    return Rejection{"Infeasible", "Node didn't have enough capacity: " + resource + ", requested: " +
+                                       std::to_string(requested) + ", capacity: " + std::to_string(capacity)};
+  }
+  if (auto refused = refuse_resources(in)) return Rejection{"Deferred", std::move(refused->message)};
+  return std::nullopt;
+}
+
 }  // namespace keelson::agent

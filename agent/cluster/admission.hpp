@@ -33,4 +33,8 @@ struct AdmissionInput {
 // Why the pod is refused; nothing where it is admitted. The first reason wins, in upstream's order.
 [[nodiscard]] std::optional<Rejection> admit(const AdmissionInput& input);
 
+// Why a pod that runs here cannot have the resources that it now asks for: "Infeasible" where this node never has them,
+// "Deferred" where others have them now (pkg/kubelet/allocation canResizePod).
+[[nodiscard]] std::optional<Rejection> refuse_resize(const AdmissionInput& input);
+
 }  // namespace keelson::agent

@@ -4,6 +4,7 @@
 
 #include "agent/cluster/admission.hpp"
 #include "agent/cluster/static_pods.hpp"
+#include "agent/pod/resize.hpp"
 #include "agent/pod/status.hpp"
 #include "base/log.hpp"
 
@@ -53,8 +54,10 @@ void ApiPodSource::set(std::shared_ptr<const kube::Pod> pod) {
   statuses_.observed(uid, pod);
   auto& known = pods_[uid];
   const auto before = std::exchange(known, pod);
-  if (!synced_ || (before && !means_other(*before, *pod))) return;
-  take(pod);
+  if (!synced_) return;
+  const bool ended = is_terminal_phase(pod->status.phase) && before && !is_terminal_phase(before->status.phase);
+  if (!before || means_other(*before, *pod)) take(pod);
+  if (ended) retry_resizes();
 }
 
 void ApiPodSource::remove(const std::string& uid) {
@@ -101,7 +104,9 @@ void ApiPodSource::go_on_alone() {
 
 void ApiPodSource::worker_gone(const std::string& uid) {
   admitted_.erase(uid);
+  waiting_resizes_.erase(uid);
   statuses_.finished(uid);
+  retry_resizes();
 }
 
 void ApiPodSource::take(const std::shared_ptr<const kube::Pod>& pod) {
@@ -110,6 +115,7 @@ void ApiPodSource::take(const std::shared_ptr<const kube::Pod>& pod) {
     take_deleted(*pod);
     return;
   }
+  const auto granted = grant(pod);
   if (admitted_.count(uid) == 0 && !is_terminal_phase(pod->status.phase)) {
     const auto node = node_();
     if (!node) {
@@ -117,7 +123,7 @@ void ApiPodSource::take(const std::shared_ptr<const kube::Pod>& pod) {
       return;
     }
     const auto pressure = options_.pressure();
-    if (const auto refused = admit({.pod = *pod,
+    if (const auto refused = admit({.pod = *granted,
                                     .node = *node,
                                     .others = holders(uid),
                                     .allowed_sysctls = options_.allowed_sysctls,
@@ -131,8 +137,55 @@ void ApiPodSource::take(const std::shared_ptr<const kube::Pod>& pod) {
   if (admitted_.count(uid) == 0) {
     log_info("pod wanted", {{"pod", kube::object_key(pod->metadata)}, {"uid", uid}});
   }
-  admitted_[uid] = pod;
-  manager_.upsert(pod);
+  admitted_[uid] = granted;
+  manager_.upsert(granted);
+}
+
+// The pod with the resources that this agent, or the one before it, has granted it last.
+std::shared_ptr<const kube::Pod> ApiPodSource::granted_before(const std::string& uid) const {
+  if (const auto it = admitted_.find(uid); it != admitted_.end()) return it->second;
+  for (const auto& view : manager_.remembered()) {
+    if (view.pod->metadata.uid == uid) return view.pod;
+  }
+  return nullptr;
+}
+
+// A running pod gets other resources only where the node has them; until then it keeps what it has, and says why.
+std::shared_ptr<const kube::Pod> ApiPodSource::grant(const std::shared_ptr<const kube::Pod>& pod) {
+  const auto& uid = pod->metadata.uid;
+  const auto before = granted_before(uid);
+  const auto node = node_();
+  std::optional<Rejection> refused;
+  if (before && node && wants_resize(*pod, *before)) refused = refuse_resize({*pod, *node, holders(uid), {}});
+  if (!refused) {
+    waiting_resizes_.erase(uid);
+    if (before && wants_resize(*pod, *before)) {
+      journal_.pod(kube::object_key(pod->metadata))
+          .event(EntryKind::normal, "pod", "ResizeStarted", resize_message(*pod, "Pod resize started"));
+    }
+    if (!has_resize_pending(*pod)) return pod;
+    auto out = std::make_shared<kube::Pod>(*pod);
+    clear_resize_pending(*out);
+    return out;
+  }
+  auto out = std::make_shared<kube::Pod>(with_resources_of(*pod, *before));
+  set_resize_pending(*out, refused->reason, refused->message, clock_.now());
+  const auto known = waiting_resizes_.find(uid);
+  if (known == waiting_resizes_.end() || !(known->second == *refused)) {
+    journal_.pod(kube::object_key(pod->metadata))
+        .event(EntryKind::warning, "pod", "Resize" + refused->reason,
+               resize_message(*pod, "Pod resize " + refused->reason, refused->message));
+    waiting_resizes_[uid] = std::move(*refused);
+  }
+  return out;
+}
+
+// Something of the node has become free.
+void ApiPodSource::retry_resizes() {
+  const auto waiting = waiting_resizes_;
+  for (const auto& [uid, why] : waiting) {
+    if (const auto it = pods_.find(uid); it != pods_.end() && !it->second->metadata.deletion_timestamp) take(it->second);
+  }
 }
 
 // A pod that never had a worker here has nothing to stop: its end is only to be said.

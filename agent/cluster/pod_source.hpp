@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/cluster/admission.hpp"
 #include "agent/cluster/status_writer.hpp"
 #include "agent/journal/journal.hpp"
 #include "agent/pod/manager.hpp"
@@ -49,6 +50,9 @@ class ApiPodSource {
 
  private:
   void take(const std::shared_ptr<const kube::Pod>& pod);
+  [[nodiscard]] std::shared_ptr<const kube::Pod> grant(const std::shared_ptr<const kube::Pod>& pod);
+  [[nodiscard]] std::shared_ptr<const kube::Pod> granted_before(const std::string& uid) const;
+  void retry_resizes();
   void take_deleted(const kube::Pod& pod);
   void reject(const kube::Pod& pod, const std::string& reason, const std::string& message);
   [[nodiscard]] std::vector<const kube::Pod*> holders(const std::string& except) const;
@@ -62,6 +66,7 @@ class ApiPodSource {
   PodSourceOptions options_;
   std::map<std::string, std::shared_ptr<const kube::Pod>> pods_;      // by UID: what the API server has
   std::map<std::string, std::shared_ptr<const kube::Pod>> admitted_;  // by UID: what was handed to the manager
+  std::map<std::string, Rejection> waiting_resizes_;                  // by UID: why the node does not grant it yet
   std::set<std::string> alone_;                                       // UIDs handed over by go_on_alone()
   bool synced_ = false;
 };

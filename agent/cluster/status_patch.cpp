@@ -16,6 +16,9 @@ constexpr std::array<std::string_view, 3> kOthersFields = {"nominatedNodeName", 
 // Lists that the API server merges by a key: to drop an element, the list says that it replaces the whole.
 constexpr std::array<std::string_view, 2> kMergedLists = {"podIPs", "hostIPs"};
 
+// Ours, and gone when they no longer hold.
+constexpr std::array<const char*, 2> kPassingConditions = {"PodResizePending", "PodResizeInProgress"};
+
 template <std::size_t N>
 bool is_among(const std::array<std::string_view, N>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -40,10 +43,13 @@ json condition_patch(const json* before, const json& now) {
 
 json changed_conditions(const json& before, const json& after) {
   json out = json::array();
-  if (!after.contains("conditions")) return out;
-  for (const auto& condition : after.at("conditions")) {
+  for (const auto& condition : after.value("conditions", json::array())) {
     const auto* old = condition_of(before, condition.at("type"));
     if (old == nullptr || *old != condition) out.push_back(condition_patch(old, condition));
+  }
+  for (const auto* type : kPassingConditions) {
+    if (condition_of(before, type) != nullptr && condition_of(after, type) == nullptr)
+      out.push_back({{"type", type}, {"$patch", "delete"}});
   }
   return out;
 }
@@ -66,6 +72,10 @@ std::optional<json> status_patch(const std::string& uid, const kube::PodStatus& 
     status["conditions"] = std::move(conditions);
   if (status.empty()) return std::nullopt;
   return json{{"metadata", {{"uid", uid}}}, {"status", std::move(status)}};
+}
+
+bool more_will_follow(const kube::PodStatus& api, const kube::PodStatus& ours) {
+  return api.start_time && api.phase == "Pending" && ours.phase == "Pending";
 }
 
 }  // namespace keelson::agent

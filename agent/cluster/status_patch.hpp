@@ -16,4 +16,9 @@ namespace keelson::agent {
 [[nodiscard]] std::optional<nlohmann::json> status_patch(const std::string& uid, const kube::PodStatus& api,
                                                          const kube::PodStatus& ours);
 
+// Whether `ours` may be held back for a moment, because more will follow: steps on the way of a pod that the API server
+// shows as Pending and that is Pending still. A pod's start then takes two requests and not one per step; the kubelet's
+// loop has the same effect.
+[[nodiscard]] bool more_will_follow(const kube::PodStatus& api, const kube::PodStatus& ours);
+
 }  // namespace keelson::agent

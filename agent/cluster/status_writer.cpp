@@ -12,6 +12,7 @@ namespace keelson::agent {
 namespace {
 
 constexpr unsigned kRequestsAtATime = 16;
+constexpr Nanoseconds kPatience = Milliseconds(500);  // for a step of a pod's start
 constexpr Nanoseconds kFirstDelay = Milliseconds(200);
 constexpr Nanoseconds kMaxDelay = Seconds(10);
 
@@ -24,10 +25,11 @@ bool is_newer(const kube::Pod& a, const kube::Pod& b) {
 }  // namespace
 
 StatusWriter::StatusWriter(Executor executor, kube::Api& api)
-    : api_(api), places_(executor, kRequestsAtATime), wake_(executor), tasks_(executor) {}
+    : executor_(executor), api_(api), places_(executor, kRequestsAtATime), wake_(executor), tasks_(executor) {}
 
 void StatusWriter::touch(Entry& entry) {
   entry.dirty = true;
+  if (entry.news != nullptr) entry.news->notify();
   wake_.notify();
 }
 
@@ -86,6 +88,7 @@ Awaitable<void> StatusWriter::stop() {
 Awaitable<void> StatusWriter::write(std::string uid) {
   for (;;) {
     Outcome outcome = Outcome::done;
+    co_await hold_back(uid);
     {
       const auto permit = co_await places_.acquire();
       entries_[uid].dirty = false;
@@ -105,6 +108,23 @@ Awaitable<void> StatusWriter::write(std::string uid) {
   const auto it = entries_.find(uid);
   it->second.busy = false;
   if (it->second.finished && !it->second.api) entries_.erase(it);
+}
+
+// The pod's deletion, its end and its readiness are told at once.
+Awaitable<void> StatusWriter::hold_back(std::string uid) {
+  Entry& entry = entries_[uid];  // stays while it is busy
+  Notifier news(executor_);
+  struct Holding {
+    Entry& entry;
+    ~Holding() { entry.news = nullptr; }
+  } holding{entry};
+  entry.news = &news;
+  const SteadyTime end = std::chrono::steady_clock::now() + std::chrono::duration_cast<SteadyTime::duration>(kPatience);
+  while (entry.api && entry.ours && !entry.finished && !entry.api->metadata.deletion_timestamp &&
+         more_will_follow(entry.api->status, *entry.ours)) {
+    const bool told = co_await news.wait_until(end);
+    if (!told) break;
+  }
 }
 
 // The one thing to be done next.

@@ -52,16 +52,19 @@ class StatusWriter {
     bool dirty = false;
     bool busy = false;
     Nanoseconds delay{0};  // before the next try, after a failure
+    Notifier* news = nullptr;  // set while it is held back for more to follow
   };
   enum class Outcome { done, again, failed };
 
   void touch(Entry& entry);
   Awaitable<void> write(std::string uid);
+  Awaitable<void> hold_back(std::string uid);
   Awaitable<Outcome> step(std::string uid);
   Awaitable<Outcome> patch(std::string uid, std::string body);
   Awaitable<Outcome> remove(std::string uid);
   Outcome failure(const std::string& uid, const char* what, const Error& error);
 
+  Executor executor_;
   kube::Api& api_;
   std::map<std::string, Entry> entries_;  // by UID
   Semaphore places_;

@@ -1,5 +1,7 @@
 #include "agent/daemon/daemon.hpp"
 
+#include <malloc.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -14,9 +16,19 @@
 namespace keelson::agent {
 namespace {
 
+constexpr auto kQuiet = std::chrono::seconds(5);            // after the last change of a pod
 constexpr auto kRuntimePatience = std::chrono::seconds(2);  // between log lines while the runtime is not there
 
 std::filesystem::path lock_path(const std::filesystem::path& root) { return root / "keelson.lock"; }
+
+// A burst of pods leaves the heap full of holes. Once it is over, whole free pages go back to the system.
+Awaitable<void> give_memory_back(Notifier& busy) {
+  for (;;) {
+    co_await busy.wait();
+    for (bool more = true; more;) more = co_await busy.wait_until(std::chrono::steady_clock::now() + kQuiet);
+    ::malloc_trim(0);
+  }
+}
 
 // What is ours below the root dir, and the mount that made it shared. Whatever else lies there stays.
 Result<void> remove_state(const std::filesystem::path& root) {
@@ -158,6 +170,8 @@ Awaitable<Result<void>> Daemon::start() {
   CO_CHECK_OK(with_context(co_await p.pods.start(), "pods of the runtime"));
   co_await p.reconcile_network();
   CO_CHECK_OK(p.connect());
+  p.pods.on_change([&p] { p.busy.notify(); });
+  p.tasks.spawn("memory", give_memory_back(p.busy));
   p.tasks.spawn("proxy", p.services.run());
   p.events.start();
   CO_CHECK_OK(with_context(co_await p.protection.start(p.runtime), "node protection"));

@@ -106,6 +106,7 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
               .on_resync = [this] { resync(); }}),
       data(*this, executor, options.cluster.volume_stats_period),
       server(executor, data, {.socket = options.socket}),
+      busy(executor),
       tasks(executor) {
   objects.target = &no_objects;
   volumes.add_pod_sources(volume_fields(facts), options.cluster.enabled() ? &tokens : nullptr);

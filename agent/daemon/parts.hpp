@@ -84,6 +84,7 @@ struct Daemon::Parts {
   NodeData data;
   UnixServer server;
   ProgressLine progress;
+  Notifier busy;  // something about pods changed: memory may be worth giving back
   TaskGroup tasks;
 };
 

@@ -29,6 +29,27 @@ std::map<std::string, BackoffState> decode_backoff(const Json& json) {
   return out;
 }
 
+// As containers that have nothing but a name and resources: the one codec there is for them.
+Json encode_actuated(const ActuatedMap& actuated) {
+  Json out = Json::array();
+  for (const auto& [name, resources] : actuated) {
+    kube::Container c;
+    c.name = name;
+    c.resources = resources;
+    out.push_back(kube::encode(c));
+  }
+  return out;
+}
+
+Result<ActuatedMap> decode_actuated(const Json& json) {
+  ActuatedMap out;
+  for (const auto& item : json) {
+    TRY(auto c, kube::decode<kube::Container>(item));
+    out[c.name] = std::move(c.resources);
+  }
+  return out;
+}
+
 std::filesystem::path file_in(const std::filesystem::path& pod_dir) { return pod_dir / "keelson.json"; }
 
 }  // namespace
@@ -37,7 +58,8 @@ std::string encode_checkpoint(const Checkpoint& checkpoint) {
   const Json json = {{"version", 1},
                      {"pod", kube::encode(*checkpoint.pod)},
                      {"status", kube::encode(checkpoint.status)},
-                     {"backoff", encode_backoff(checkpoint.backoff)}};
+                     {"backoff", encode_backoff(checkpoint.backoff)},
+                     {"actuated", encode_actuated(checkpoint.actuated)}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -49,6 +71,7 @@ Result<Checkpoint> decode_checkpoint(const std::string& text) {
     out.pod = std::make_shared<const kube::Pod>(std::move(pod));
     TRY(out.status, kube::decode<kube::PodStatus>(json.at("status")));
     out.backoff = decode_backoff(json.at("backoff"));
+    TRY(out.actuated, decode_actuated(json.value("actuated", Json::array())));
     return out;
   } catch (const Json::exception& e) {
     return make_error(Errc::invalid_argument, e.what());

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/pod/resize.hpp"
 #include "base/backoff.hpp"
 #include "base/result.hpp"
 #include "kube/pod.hpp"
@@ -18,6 +19,7 @@ struct Checkpoint {
   std::shared_ptr<const kube::Pod> pod;  // never null; its own status is empty
   kube::PodStatus status;
   std::map<std::string, BackoffState> backoff;  // by container name
+  ActuatedMap actuated;                         // resources as they were set on the containers
 };
 
 [[nodiscard]] std::string encode_checkpoint(const Checkpoint& checkpoint);

@@ -87,6 +87,8 @@ std::vector<kube::PodCondition> make_conditions(const StatusInput& in, const kub
     c.last_transition_time = same ? before->last_transition_time : std::optional(std::chrono::floor<Seconds>(in.now));
     out.push_back(std::move(c));
   };
+  if (const auto* pending = find_condition(in.pod.status.conditions, "PodResizePending")) out.push_back(*pending);
+  if (in.resizing != nullptr) add("PodResizeInProgress", {true, in.resizing->reason, in.resizing->message});
   const auto containers = containers_ready_verdict(in, status);
   const bool has_sandbox = !in.observed.sandboxes.empty() && !sandbox_change(in.pod, in.observed).needed;
   add("PodReadyToStartContainers", {has_sandbox, "", ""});

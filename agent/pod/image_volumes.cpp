@@ -30,7 +30,7 @@ Awaitable<std::optional<ImageWait>> PodWorker::pull_image_volumes(std::string co
     }
     ImageRequest request{uid(), volume.image->reference, volume.image->pull_policy, "volume " + volume.name,
                          pull_credentials(volume.image->reference)};
-    std::function<void()> let_go = [this] { place_.release(); };
+    std::function<void()> let_go = [this] { permit_.release(); };
     auto image = co_await ctx_.images.ensure(std::move(request), journal(), std::move(let_go));
     if (image.wait) co_return image.wait;
     volumes::MountedVolume mounted;

@@ -143,6 +143,7 @@ void PodManager::start_or_queue(std::shared_ptr<const kube::Pod> pod) {
   const auto running = workers_.find(pod->metadata.uid);
   if (running != workers_.end() && !running->second->stopping()) {
     running->second->update(std::move(pod));
+    pods_changed_.notify();  // its requests may be others
     return;
   }
   if (running != workers_.end() || uid_by_key_.count(key) > 0) {

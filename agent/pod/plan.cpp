@@ -32,6 +32,19 @@ bool all_regular_succeeded(const kube::Pod& pod, const PodObservation& observed)
   });
 }
 
+// restartPolicyRules: the first rule that the exit code meets decides, and all that it can say is Restart.
+bool rule_says_restart(const kube::Container& container, int exit_code) {
+  const auto meets = [&](const kube::ContainerRestartRule& rule) {
+    if (!rule.exit_codes) return false;
+    const auto& values = rule.exit_codes->values;
+    const bool listed = std::find(values.begin(), values.end(), exit_code) != values.end();
+    return rule.exit_codes->op == "NotIn" ? !listed : listed;
+  };
+  const auto& rules = container.restart_policy_rules;
+  const auto first = std::find_if(rules.begin(), rules.end(), meets);
+  return first != rules.end() && first->action == "Restart";
+}
+
 std::string seconds_text(Nanoseconds delay) {
   const auto total = std::chrono::duration_cast<Seconds>(delay).count();
   const auto minutes = total / 60;
@@ -48,10 +61,11 @@ class Planner {
     const auto change = sandbox_change(in_.pod, in_.observed);
     if (change.needed) return with_new_sandbox(change.attempt);
     prune();
+    start_ephemeral();
     const bool init_done = any_regular_created(in_.pod, in_.observed) ? keep_sidecars() : plan_init();
     if (failed_for_good_) return give_up();
     if (init_done) plan_regular();
-    if (!anything_left()) return give_up();
+    if (!alive_) return give_up();
     return std::move(out_);
   }
 
@@ -100,6 +114,16 @@ class Planner {
     }
   }
 
+  // Each once, whatever the others do; one that was made is never made again.
+  void start_ephemeral() {
+    for (const auto& c : spec_.ephemeral_containers) {
+      const auto* seen = in_.observed.find(c.name);
+      if (seen == nullptr || seen->state == RunState::created) {
+        out_.start.push_back({c.name, false, 0, seen == nullptr ? std::string() : seen->id, {}});
+      }
+    }
+  }
+
   // Walks the init containers in order; true when regular containers may start.
   bool plan_init() {
     for (const auto& c : spec_.init_containers) {
@@ -122,12 +146,15 @@ class Planner {
     return true;
   }
 
+  // Sidecars do not keep a pod alive whose regular containers have all ended.
   void plan_regular() {
+    alive_ = false;
     for (const auto& c : spec_.containers) plan_one(c, false, in_.observed.find(c.name));
   }
 
   // Decides about one container; true when it runs and may go on running.
   bool plan_one(const kube::Container& c, bool init, const ContainerObservation* seen) {
+    if (seen == nullptr || seen->state != RunState::exited) alive_ = true;
     if (seen == nullptr) {
       out_.start.push_back({c.name, init, 0, {}, {}});
       return false;
@@ -153,6 +180,7 @@ class Planner {
     const auto facts = facts_of(in_.probes, c.name);
     std::optional<std::string> why;
     std::optional<std::int64_t> grace;
+    bool tells_restart = true;
     if (seen.hash && *seen.hash != spec::container_hash(c)) {
       why = "Container " + c.name + " definition changed";
     } else if (facts.liveness_failure) {
@@ -162,13 +190,14 @@ class Planner {
       why = "Container " + c.name + " failed startup probe";
       if (c.startup_probe) grace = c.startup_probe->termination_grace_period_seconds;
     }
-    if (!why) {
-      kept_ = true;
-      return true;
+    if (!why && in_.resize_restarts.count(c.name) > 0) {
+      why = "Container " + c.name + " resize requires restart";
+      tells_restart = false;
     }
+    if (!why) return true;
     ContainerObservation failed = seen;
     failed.exit_code = 1;
-    const bool again = restarts_after_exit(in_.pod, c, init, failed);
+    const bool again = tells_restart && restarts_after_exit(in_.pod, c, init, failed);
     out_.stop.push_back({seen.id, c.name, *why + (again ? ", will be restarted" : ""), grace});
     return false;
   }
@@ -178,6 +207,7 @@ class Planner {
       if (init && !succeeded(seen)) failed_for_good_ = true;
       return;
     }
+    alive_ = true;
     const auto it = in_.backoff.find(c.name);
     const auto state = it == in_.backoff.end() ? std::nullopt : std::optional(it->second);
     const auto until = blocked_until(state, in_.policy, seen.finished_at, in_.now);
@@ -191,18 +221,6 @@ class Planner {
     if (!out_.wake_at || *until < *out_.wake_at) out_.wake_at = until;
   }
 
-  [[nodiscard]] bool anything_left() const {
-    return kept_ || !out_.start.empty() || !out_.stop.empty() || !out_.waiting.empty() || running_in_pod();
-  }
-
-  // Only containers of the spec keep a pod alive.
-  [[nodiscard]] bool running_in_pod() const {
-    return std::any_of(spec_.containers.begin(), spec_.containers.end(), [&](const auto& c) {
-      const auto* seen = in_.observed.find(c.name);
-      return seen != nullptr && seen->state == RunState::running;
-    });
-  }
-
   // Nothing is kept and nothing is to start: what is left of the pod is stopped, then it is finished.
   Plan give_up() {
     Plan end;
@@ -214,7 +232,7 @@ class Planner {
   const PlanInput& in_;
   const kube::PodSpec& spec_;
   Plan out_;
-  bool kept_ = false;
+  bool alive_ = false;  // a container of the pod runs, or will
   bool failed_for_good_ = false;
 };
 
@@ -224,10 +242,18 @@ Plan plan(const PlanInput& input) { return Planner(input).run(); }
 
 bool restarts_after_exit(const kube::Pod& pod, const kube::Container& container, bool init,
                          const ContainerObservation& exited) {
+  return restarts_after_exit(pod, container, init, exited.exit_code, exited.reason);
+}
+
+bool restarts_after_exit(const kube::Pod& pod, const kube::Container& container, bool init, int exit_code,
+                         const std::string& reason) {
+  const bool success = exit_code == 0 && reason != "OOMKilled";
   if (init && is_sidecar(container)) return true;
-  if (init && succeeded(exited)) return false;
-  if (pod.spec.restart_policy == "Never") return false;
-  if (pod.spec.restart_policy == "OnFailure" || init) return !succeeded(exited);
+  if (init && success) return false;
+  if (!success && rule_says_restart(container, exit_code)) return true;
+  const auto& policy = container.restart_policy.empty() ? pod.spec.restart_policy : container.restart_policy;
+  if (policy == "Never") return false;
+  if (policy == "OnFailure" || init) return !success;
   return true;
 }
 

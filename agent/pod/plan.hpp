@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,8 @@ struct PlanInput {
   const std::map<std::string, BackoffState>& backoff;  // by container name
   const BackoffPolicy& policy;
   SystemTime now;
-  bool ended = false;  // the pod has Succeeded or Failed: whatever its spec says, it never runs again
+  bool ended = false;                       // the pod has Succeeded or Failed: whatever its spec says, it never runs again
+  std::set<std::string> resize_restarts{};  // containers that must restart to take their new resources
 };
 
 struct StartContainer {
@@ -69,9 +71,12 @@ struct Plan {
 
 [[nodiscard]] Plan plan(const PlanInput& input);
 
-// Whether an exited container runs again under the pod's restartPolicy (a sidecar always does).
+// Whether an exited container runs again: a sidecar always does; else its restartPolicyRules, its own restartPolicy and
+// the pod's are asked in this order (pkg/api/v1/pod/util.go ContainerShouldRestart). `reason` is the exit's, e.g. OOMKilled.
 [[nodiscard]] bool restarts_after_exit(const kube::Pod& pod, const kube::Container& container, bool init,
                                        const ContainerObservation& exited);
+[[nodiscard]] bool restarts_after_exit(const kube::Pod& pod, const kube::Container& container, bool init, int exit_code,
+                                       const std::string& reason);
 // Whether the pod needs a new sandbox, and the attempt it would have (kuberuntime/util PodSandboxChanged).
 struct SandboxChange {
   bool needed = false;

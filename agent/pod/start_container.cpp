@@ -1,4 +1,5 @@
 // PodWorker: one container, from its image to running.
+#include <algorithm>
 #include <filesystem>
 
 #include "agent/pod/hooks.hpp"
@@ -128,7 +129,7 @@ Awaitable<bool> PodWorker::start_container(StartContainer start) {
   }
   ImageRequest request{uid(), container->image, container->image_pull_policy, "container " + start.name,
                        pull_credentials(container->image)};
-  std::function<void()> let_go = [this] { place_.release(); };
+  std::function<void()> let_go = [this] { permit_.release(); };
   auto image = co_await ctx_.images.ensure(std::move(request), journal(), std::move(let_go));
   if (!image.wait) image.wait = co_await pull_image_volumes(start.name);
   if (image.wait) {
@@ -154,6 +155,17 @@ Awaitable<bool> PodWorker::start_container(StartContainer start) {
   const auto ran = co_await run_container(start, *id);
   if (!ran) container_failed(start.name, ran.error(), "RunContainerError");
   co_return ran.has_value();
+}
+
+// The container that an ephemeral one was told to look into; empty for all others.
+Result<std::string> PodWorker::target_container_id(const kube::Container& container) const {
+  const auto& list = pod_->spec.ephemeral_containers;
+  const auto it = std::find_if(list.begin(), list.end(), [&](const auto& c) { return c.name == container.name; });
+  if (it == list.end() || it->target_container_name.empty()) return std::string();
+  const auto* target = observed_.find_current(it->target_container_name);
+  if (target != nullptr && target->state == RunState::running) return target->id;
+  return make_error(Errc::failed_precondition, "unable to find target container " + it->target_container_name,
+                    "CreateContainerConfigError");
 }
 
 Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container& container,
@@ -190,6 +202,7 @@ Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container
   }
   CO_TRY(const auto mounts, volumes::make_mounts(container, mounted_, sub_paths, {ctx_.recursive_read_only}));
   CO_TRY(const auto devices, volumes::make_devices(container, mounted_));
+  CO_TRY(auto target, target_container_id(container));
   auto make = [facts = ctx_.facts, pod = pod_, container] { return make_files(facts, *pod, container); };
   CO_TRY(const auto files, co_await run_job(std::move(make)));
 
@@ -205,7 +218,7 @@ Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container
                              .devices = to_spec_devices(devices),
                              .etc_hosts = {},
                              .termination_log = files.termination_log,
-                             .target_container_id = {},
+                             .target_container_id = std::move(target),
                              .security = security};
   for (const auto& m : mounts) input.mounts.push_back(to_spec_mount(m));
   if (spec::mounts_hosts_file(*pod_, container, pod_ips())) input.etc_hosts = spec::pod_etc_hosts(ctx_.facts, uid());
@@ -222,6 +235,7 @@ Awaitable<Result<std::string>> PodWorker::create_container(const kube::Container
   timer.finish(reply ? "" : reply.error().message);
   if (!reply) co_return reply.error();
   ctx_.learn_id(reply->container_id(), uid());
+  actuated_[container.name] = container.resources;
   journal().event(EntryKind::normal, "container " + container.name, "Created", "Container created");
   co_return reply->container_id();
 }
@@ -263,7 +277,7 @@ Awaitable<Result<void>> PodWorker::run_container(const StartContainer& start, st
 Awaitable<Result<void>> PodWorker::run_post_start(std::string name, std::string id) {
   const auto* container = find_container(name);
   if (container == nullptr || !container->lifecycle || !container->lifecycle->post_start) co_return Result<void>();
-  place_.release();  // what a hook waits for is its own affair
+  permit_.release();  // what a hook waits for is its own affair
   StepTimer timer(journal(), "container " + name, "postStart", ctx_.clock);
   const auto ips = pod_ips();
   HookTarget target{*container, id, ips.empty() ? std::string() : ips.front()};

@@ -17,6 +17,10 @@
 namespace keelson::agent {
 namespace {
 
+// A start that takes longer than this no longer counts among those that happen at the same time: it waits for something
+// (a plugin, a disk) that others need not wait for.
+constexpr Nanoseconds kStartPatience = Seconds(2);
+
 // Writes in place: the file is bind-mounted into containers, a new inode would not be seen there.
 Result<void> write_in_place(const std::filesystem::path& path, const std::string& text) {
   if (const auto old = read_file(path); old && *old == text) return {};
@@ -67,7 +71,7 @@ Awaitable<Result<void>> PodWorker::prepare_node() {
                     ctx_.cgroups,
                     spec::pod_cgroup(ctx_.facts.cgroup_root, spec::qos_class(*pod_), uid()),
                     spec::pod_cgroup_resources(*pod_, ctx_.facts),
-                    Checkpoint{pod_, *status_, backoff_}};
+                    Checkpoint{pod_, *status_, backoff_, actuated_}};
   auto work = [p = std::move(p)]() mutable { return prepare(p); };
   co_return co_await run_job(std::move(work));
 }
@@ -140,9 +144,9 @@ Awaitable<bool> PodWorker::start_sandbox(std::uint32_t attempt) {
     if (!ready) co_return false;
   }
   OpenStep turn(journal(), "pod", "wait for its turn");
-  auto permit = co_await ctx_.starts.acquire();
+  permit_ = co_await ctx_.starts.acquire();
   turn.done();
-  place_.keep(std::move(permit), ctx_.executor);
+  permit_.release_after(kStartPatience);
   if (attempt > 0) {
     journal().event(EntryKind::normal, "pod", "SandboxChanged",
                     "Pod sandbox changed, it will be killed and re-created.");
@@ -161,7 +165,7 @@ Awaitable<bool> PodWorker::start_sandbox(std::uint32_t attempt) {
     log_warn("sandbox not created", {{"pod", key()}, {"error", message}});
     fail("sandbox", {}, delay);
     look_at_all_ = true;
-    place_.release();
+    permit_.release();
     co_return false;
   }
   timer.finish();

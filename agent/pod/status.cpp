@@ -85,7 +85,23 @@ void apply_waiting(const Waiting& waiting, kube::ContainerStatus& out) {
       .waiting = kube::ContainerStateWaiting{waiting.reason, waiting.message}, .running = {}, .terminated = {}};
 }
 
-kube::ContainerStatus make_container_status(const StatusInput& in, const kube::Container& spec, bool init,
+enum class Role { init, regular, ephemeral };
+
+// Whether it is started, and ready. Plain init containers are ready when they are done, ephemeral ones never.
+void fill_readiness(const StatusInput& in, const kube::Container& spec, Role role, kube::ContainerStatus& out) {
+  const bool running = out.state.running.has_value();
+  if (role == Role::ephemeral) return;
+  if (role == Role::init && !is_sidecar(spec)) {
+    out.started = running;
+    out.ready = out.state.terminated && out.state.terminated->exit_code == 0;
+    return;
+  }
+  const auto& facts = facts_of(in, spec.name);
+  out.started = running && facts.started;
+  out.ready = running && facts.started && facts.ready;
+}
+
+kube::ContainerStatus make_container_status(const StatusInput& in, const kube::Container& spec, Role role,
                                             const kube::ContainerStatus* previous) {
   kube::ContainerStatus out;
   out.name = spec.name;
@@ -104,25 +120,22 @@ kube::ContainerStatus make_container_status(const StatusInput& in, const kube::C
   if (waiting != in.waiting.end()) {
     apply_waiting(waiting->second, out);
   } else if (!out.state.running && !out.state.terminated) {
-    const bool waits_for_init = !in.pod.spec.init_containers.empty();
+    const bool waits_for_init = role != Role::ephemeral && !in.pod.spec.init_containers.empty();
     out.state.waiting = kube::ContainerStateWaiting{waits_for_init ? "PodInitializing" : "ContainerCreating", ""};
   }
-  const bool running = out.state.running.has_value();
-  const auto& facts = facts_of(in, spec.name);
-  const bool plain_init = init && !is_sidecar(spec);
-  out.started = plain_init ? running : running && facts.started;
-  out.ready = plain_init ? out.state.terminated && out.state.terminated->exit_code == 0
-                         : running && facts.started && facts.ready;
+  fill_readiness(in, spec, role, out);
   if (!spec.resources.requests.empty() || !spec.resources.limits.empty()) {
     out.allocated_resources = spec.resources.requests;
-    out.resources = spec.resources;
+    const auto set = in.actuated == nullptr ? ActuatedMap::const_iterator() : in.actuated->find(spec.name);
+    out.resources = in.actuated != nullptr && set != in.actuated->end() ? set->second : spec.resources;
   }
   return out;
 }
 
 // A message never exceeds its share of 12 KiB for the whole pod (status_manager.go normalizeStatus).
 void bound_messages(kube::PodStatus& status) {
-  const auto total = status.init_container_statuses.size() + status.container_statuses.size();
+  const auto total = status.init_container_statuses.size() + status.container_statuses.size() +
+                     status.ephemeral_container_statuses.size();
   if (total == 0) return;
   const std::size_t limit = 12288 / total;
   const auto cut = [&](kube::ContainerStatus& s) {
@@ -132,6 +145,7 @@ void bound_messages(kube::PodStatus& status) {
   };
   std::for_each(status.init_container_statuses.begin(), status.init_container_statuses.end(), cut);
   std::for_each(status.container_statuses.begin(), status.container_statuses.end(), cut);
+  std::for_each(status.ephemeral_container_statuses.begin(), status.ephemeral_container_statuses.end(), cut);
 }
 
 void fill_addresses(const StatusInput& in, kube::PodStatus& out) {
@@ -156,12 +170,15 @@ struct PhaseCounts {
 
 PhaseCounts count_regular(const StatusInput& in, const kube::PodStatus& status) {
   PhaseCounts n;
-  for (const auto& s : status.container_statuses) {
+  for (std::size_t i = 0; i < status.container_statuses.size(); ++i) {
+    const auto& s = status.container_statuses[i];
     if (s.state.running) {
       ++n.running;
     } else if (s.state.terminated) {
+      const auto& exit = *s.state.terminated;
       ++n.stopped;
-      n.succeeded += s.state.terminated->exit_code == 0 ? 1 : 0;
+      n.succeeded += exit.exit_code == 0 ? 1 : 0;
+      n.restartable += restarts_after_exit(in.pod, in.pod.spec.containers[i], false, exit.exit_code, exit.reason) ? 1 : 0;
     } else if (s.last_state.terminated) {
       ++n.stopped;  // waiting for its restart: it counts as the exit it had
       n.succeeded += s.last_state.terminated->exit_code == 0 ? 1 : 0;
@@ -170,8 +187,6 @@ PhaseCounts count_regular(const StatusInput& in, const kube::PodStatus& status) 
       ++n.waiting;
     }
   }
-  const bool always = in.pod.spec.restart_policy == "Always";
-  if (always || (in.pod.spec.restart_policy == "OnFailure" && n.succeeded < n.stopped)) n.restartable += n.stopped;
   return n;
 }
 
@@ -187,7 +202,8 @@ bool init_phase_done(const StatusInput& in, const kube::PodStatus& status, bool&
     }
     const bool exited_ok = s.state.terminated && s.state.terminated->exit_code == 0;
     done = done && exited_ok;
-    failed = failed || (s.state.terminated && !exited_ok && in.pod.spec.restart_policy == "Never");
+    failed = failed || (s.state.terminated && !exited_ok &&
+                        !restarts_after_exit(in.pod, spec, true, s.state.terminated->exit_code, s.state.terminated->reason));
   }
   return done;
 }
@@ -231,11 +247,15 @@ kube::PodStatus make_status(const StatusInput& in) {
   fill_addresses(in, out);
   for (const auto& c : in.pod.spec.init_containers) {
     out.init_container_statuses.push_back(
-        make_container_status(in, c, true, previous_of(in.previous.init_container_statuses, c.name)));
+        make_container_status(in, c, Role::init, previous_of(in.previous.init_container_statuses, c.name)));
   }
   for (const auto& c : in.pod.spec.containers) {
     out.container_statuses.push_back(
-        make_container_status(in, c, false, previous_of(in.previous.container_statuses, c.name)));
+        make_container_status(in, c, Role::regular, previous_of(in.previous.container_statuses, c.name)));
+  }
+  for (const auto& c : in.pod.spec.ephemeral_containers) {
+    const auto* before = previous_of(in.previous.ephemeral_container_statuses, c.name);
+    out.ephemeral_container_statuses.push_back(make_container_status(in, c, Role::ephemeral, before));
   }
   bound_messages(out);
   out.phase = phase_of(in, out);

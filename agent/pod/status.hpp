@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/pod/plan.hpp"
+#include "agent/pod/resize.hpp"
 #include "kube/pod_status.hpp"
 
 namespace keelson::agent {
@@ -23,6 +24,8 @@ struct StatusInput {
   bool stopping = false;             // the pod is being deleted or stopped
   const Waiting* failure = nullptr;  // why the pod as a whole has failed; it is Failed once nothing of it runs
   bool recursive_read_only = false;  // the runtime has it: read-only mounts that ask for it are Enabled
+  const ActuatedMap* actuated = nullptr;  // resources as they were set on the containers
+  const Waiting* resizing = nullptr;      // a resize is under way; its reason and message where it fails
 };
 
 [[nodiscard]] kube::PodStatus make_status(const StatusInput& input);

@@ -8,6 +8,7 @@
 #include "agent/pod/hooks.hpp"
 #include "agent/pod/observer.hpp"
 #include "agent/pod/status.hpp"
+#include "agent/pod/stop_order.hpp"
 #include "agent/pod/worker.hpp"
 #include "agent/spec/cgroup_name.hpp"
 #include "agent/spec/names.hpp"
@@ -52,7 +53,8 @@ Result<void> remove_files(const spec::NodeFacts& facts, const kube::Pod& pod, co
 
 }  // namespace
 
-Awaitable<void> PodWorker::stop_one(StopContainer container, std::int64_t grace, std::shared_ptr<Result<void>> out) {
+Awaitable<void> PodWorker::stop_one(StopContainer container, std::int64_t grace, std::shared_ptr<StopOrder> order,
+                                    std::shared_ptr<Result<void>> out) {
   const auto* spec = find_container(container.name);
   const auto seconds = std::max(container.grace_seconds.value_or(grace), kMinimumGrace);
   StepTimer timer(journal(), "container " + container.name, "stop", ctx_.clock);
@@ -61,6 +63,7 @@ Awaitable<void> PodWorker::stop_one(StopContainer container, std::int64_t grace,
   }
   const auto begin = ctx_.clock.steady_now();
   if (spec != nullptr) co_await run_pre_stop(*spec, container.id, Seconds(seconds));
+  co_await order->wait_turn(container.name, begin + std::chrono::duration_cast<SteadyTime::duration>(Seconds(seconds)));
   const auto spent = std::chrono::duration_cast<Seconds>(ctx_.clock.steady_now() - begin).count();
   cri::v1::StopContainerRequest request;
   request.set_container_id(container.id);
@@ -68,6 +71,7 @@ Awaitable<void> PodWorker::stop_one(StopContainer container, std::int64_t grace,
   const auto stopped = co_await ctx_.runtime.stop_container(std::move(request));
   const bool ok = stopped || is_gone(stopped.error());
   timer.finish(ok ? "" : stopped.error().message);
+  order->ended(container.name);
   if (!ok) {
     journal().wait("container " + container.name, "its end", stopped.error().message, "the runtime cannot stop it");
     *out = stopped.error();
@@ -96,8 +100,11 @@ Awaitable<void> PodWorker::run_pre_stop(const kube::Container& container, std::s
 
 Awaitable<Result<void>> PodWorker::stop_containers(std::vector<StopContainer> containers, std::int64_t grace) {
   const auto result = std::make_shared<Result<void>>();
+  std::set<std::string> names;
+  for (const auto& c : containers) names.insert(c.name);
+  const auto order = std::make_shared<StopOrder>(ctx_.executor, pod_->spec, std::move(names));
   TaskGroup stops(ctx_.executor);
-  for (auto& c : containers) stops.spawn("stop " + c.name, stop_one(std::move(c), grace, result));
+  for (auto& c : containers) stops.spawn("stop " + c.name, stop_one(std::move(c), grace, order, result));
   co_await stops.join();
   co_return *result;
 }

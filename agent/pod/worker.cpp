@@ -23,7 +23,8 @@ kube::PodStatus initial_status(const kube::Pod& pod, const std::optional<Checkpo
 }
 
 const kube::ContainerStatus* status_of(const kube::PodStatus& status, const std::string& name) {
-  for (const auto* list : {&status.container_statuses, &status.init_container_statuses}) {
+  for (const auto* list :
+       {&status.container_statuses, &status.init_container_statuses, &status.ephemeral_container_statuses}) {
     const auto it = std::find_if(list->begin(), list->end(), [&](const auto& s) { return s.name == name; });
     if (it != list->end()) return &*it;
   }
@@ -51,7 +52,9 @@ PodWorker::PodWorker(PodContext& context, std::shared_ptr<const kube::Pod> pod, 
       look_at_all_(!known_absent),
       adopting_(!known_absent),
       hosts_written_(!known_absent) {
-  if (checkpoint) backoff_ = std::move(checkpoint->backoff);
+  if (!checkpoint) return;
+  backoff_ = std::move(checkpoint->backoff);
+  actuated_ = std::move(checkpoint->actuated);
 }
 
 void PodWorker::update(std::shared_ptr<const kube::Pod> pod) {
@@ -119,7 +122,9 @@ const kube::Container* PodWorker::find_container(const std::string& name) const 
     const auto it = std::find_if(list->begin(), list->end(), [&](const auto& c) { return c.name == name; });
     if (it != list->end()) return &*it;
   }
-  return nullptr;
+  const auto& extra = pod_->spec.ephemeral_containers;
+  const auto it = std::find_if(extra.begin(), extra.end(), [&](const auto& c) { return c.name == name; });
+  return it == extra.end() ? nullptr : &*it;
 }
 
 void PodWorker::fail(const std::string& object, Waiting waiting, Nanoseconds retry_after) {
@@ -135,7 +140,7 @@ Awaitable<void> PodWorker::run() {
   using boost::asio::experimental::awaitable_operators::operator||;
   // An end that is asked for cuts short whatever the pod waits for, and the next round sees to it.
   while (!stopping_) co_await (sync_until_stopped() || stop_requested_.wait() || end_requested_.wait());
-  place_.release();
+  permit_.release();
   co_await stop_and_remove();
 }
 
@@ -149,7 +154,7 @@ Awaitable<void> PodWorker::sync_until_stopped() {
       throw;
     }
     if (again) continue;
-    place_.release();
+    permit_.release();
     if (checkpoint_stale_) co_await save_checkpoint();
     co_await wake_.wait_until(wake_deadline());
   }
@@ -182,12 +187,14 @@ Awaitable<bool> PodWorker::round() {
   update_probes();
   const auto facts = probe_facts();
   const auto deadline = check_active_deadline();
+  auto resizes = plan_resize(*pod_, observed_, actuated_);
   auto next = plan({*pod_, observed_, facts, backoff_, restart_policy_, ctx_.clock.now(),
-                    failure_ || is_terminal_phase(status_->phase)});
+                    failure_ || is_terminal_phase(status_->phase), resizes.restart});
   publish(next);
   plan_wake_ = next.wake_at;
   if (deadline && (!plan_wake_ || *deadline < *plan_wake_)) plan_wake_ = deadline;
-  const bool acted = co_await perform(next);
+  bool acted = co_await perform(next);
+  if (!acted) acted = co_await resize(std::move(resizes));
   if (!acted) publish(next);  // what could not be done shows, too
   co_return acted;
 }
@@ -296,7 +303,8 @@ void PodWorker::publish(const Plan& plan) {
   }
   const auto facts = probe_facts();
   auto status = make_status({*pod_, observed_, facts, waiting, *status_, ctx_.facts.ips, ctx_.runtime_name,
-                             ctx_.clock.now(), stopping_, failure_ ? &*failure_ : nullptr, ctx_.recursive_read_only});
+                             ctx_.clock.now(), stopping_, failure_ ? &*failure_ : nullptr, ctx_.recursive_read_only,
+                             &actuated_, resizing_ ? &*resizing_ : nullptr});
   for (const auto& [name, wait] : plan.waiting) {
     journal().event(EntryKind::warning, "container " + name, "BackOff",
                     "Back-off restarting failed container " + name + " in pod " + spec::pod_description(*pod_));
@@ -370,7 +378,7 @@ Awaitable<bool> PodWorker::perform(Plan next) {
 
 Awaitable<void> PodWorker::save_checkpoint() {
   checkpoint_stale_ = false;
-  Checkpoint checkpoint{pod_, *status_, backoff_};
+  Checkpoint checkpoint{pod_, *status_, backoff_, actuated_};
   auto write = [dir = spec::pod_dir(ctx_.facts, uid()), checkpoint = std::move(checkpoint)]() -> Result<void> {
     if (auto made = make_dirs(dir, 0750); !made) return made;
     return store_checkpoint(dir, checkpoint);

@@ -15,11 +15,13 @@
 #include "agent/pod/checkpoint.hpp"
 #include "agent/pod/context.hpp"
 #include "agent/pod/plan.hpp"
-#include "agent/pod/start_place.hpp"
+#include "agent/pod/resize.hpp"
 #include "agent/spec/security.hpp"
 #include "base/notifier.hpp"
 
 namespace keelson::agent {
+
+class StopOrder;
 
 // The reason of pods that ended because the machine shut down.
 inline constexpr const char* kTerminatedByShutdown = "Terminated";
@@ -105,6 +107,7 @@ class PodWorker {
   [[nodiscard]] std::vector<RegistryAuth> pull_credentials(const std::string& image);
   Awaitable<Result<std::string>> create_container(const kube::Container& container, const StartContainer& start,
                                                   const ImageFacts& image);
+  [[nodiscard]] Result<std::string> target_container_id(const kube::Container& container) const;
   Awaitable<std::optional<ImageWait>> pull_image_volumes(std::string container_name);  // image_volumes.cpp
   Awaitable<Result<void>> run_post_start(std::string name, std::string id);
   Awaitable<Result<void>> run_container(const StartContainer& start, std::string id);
@@ -113,12 +116,20 @@ class PodWorker {
   // stop_pod.cpp
   Awaitable<Result<void>> stop_containers(std::vector<StopContainer> containers, std::int64_t grace);
   Awaitable<void> run_pre_stop(const kube::Container& container, std::string id, Seconds patience);
-  Awaitable<void> stop_one(StopContainer container, std::int64_t grace, std::shared_ptr<Result<void>> out);
+  Awaitable<void> stop_one(StopContainer container, std::int64_t grace, std::shared_ptr<StopOrder> order,
+                           std::shared_ptr<Result<void>> out);
   Awaitable<Result<void>> stop_everything(std::int64_t grace);
   Awaitable<Result<void>> remove_everything();
   Awaitable<void> remove_logs(std::string container_id);
   Awaitable<void> stop_and_remove();
   Awaitable<void> finish();
+
+  // resize_pod.cpp
+  Awaitable<bool> resize(ResizePlan plan);
+  Awaitable<Result<void>> resize_all(std::vector<ContainerResize> updates);
+  Awaitable<Result<void>> resize_container(ContainerResize resize);
+  Awaitable<Result<void>> check_memory_use(ContainerResize resize);
+  Awaitable<Result<void>> set_pod_cgroup(spec::CgroupResources resources);
 
   [[nodiscard]] const std::string& uid() const { return pod_->metadata.uid; }
   // Seconds that the pod has to stop.
@@ -137,12 +148,14 @@ class PodWorker {
   PodObservation observed_;
   volumes::MountedVolumes mounted_;
   std::map<std::string, BackoffState> backoff_;
+  ActuatedMap actuated_;
+  std::optional<Waiting> resizing_;  // a resize is under way; with a reason where it fails
   std::map<std::string, Failure> failures_;
   BackoffPolicy restart_policy_;
   BackoffTable retries_;  // of the sandbox and the volumes
   std::optional<SystemTime> plan_wake_;
   std::optional<Waiting> failure_;  // of the pod as a whole
-  StartPlace place_;                // held while the pod starts
+  Semaphore::Permit permit_;        // held while the pod starts
   Notifier wake_;
   Notifier stop_requested_;
   Notifier end_requested_;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/spec/references.hpp"
+#include "agent/standalone/carry_over.hpp"
 #include "agent/standalone/endpoints.hpp"
 #include "agent/standalone/ephemeral_claims.hpp"
 #include "agent/standalone/immutable.hpp"
@@ -97,6 +98,7 @@ Awaitable<void> ManifestSource::reload() {
   folder_problems_ = content.problems;
   // A folder that vanished is not an empty one: what runs goes on.
   const ManifestSet before = content.present || !started_ ? std::exchange(set_, load_manifests(content.files)) : set_;
+  carry_over(before, set_);
   keep_immutable(before, set_);
   const ServiceList services_before = services_;
   recompute();

@@ -43,6 +43,10 @@ class Floor:
         time.sleep(0.5)  # containerd takes a new network up by itself and says nowhere that it has
 
     def seconds(self, pods: int, concurrency: int) -> float:
+        return self.measure(pods, concurrency)["ready_seconds"]
+
+    def measure(self, pods: int, concurrency: int) -> dict:
+        """What cri_floor prints: ready_seconds, remove_seconds and more."""
         command = [
             paths.BIN / "cri_floor",
             "--endpoint",
@@ -61,7 +65,7 @@ class Floor:
             "/keelson-floor",
         ]
         done = self.machine.network.run(*command, timeout=300)
-        return json.loads(done.stdout)["ready_seconds"]
+        return json.loads(done.stdout)
 
     def close(self) -> None:
         self.conflist.unlink()

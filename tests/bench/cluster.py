@@ -16,10 +16,10 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from bench import cpu_seconds, memory, note  # noqa: E402
+from bench import Floor, cpu_seconds, memory, note  # noqa: E402
 from harness.cluster_node import ClusterNode  # noqa: E402
 from harness.manifests import pod, testapp  # noqa: E402
-from harness.node import is_ready  # noqa: E402
+from harness.node import Machine, is_ready  # noqa: E402
 from harness.plane import ControlPlane  # noqa: E402
 from harness.process import wait_for  # noqa: E402
 
@@ -110,6 +110,24 @@ class Bench:
         return found
 
 
+def bare_runtime(args) -> dict:
+    """The same pods by CRI calls alone, beside the idle control plane: what no agent can be faster than."""
+    machine = Machine()
+    floor = Floor(machine)
+    try:
+        one = [floor.measure(1, 1)["ready_seconds"] for _ in range(args.repeat)]
+        many = floor.measure(args.pods, 8)
+    finally:
+        floor.close()
+        machine.destroy()
+    note(f"bare runtime: {args.pods} pods: {many['ready_seconds']:.2f} s, removed in {many['remove_seconds']:.2f} s")
+    return {
+        "one": {"seconds": statistics.median(one)},
+        "many": {"seconds": many["ready_seconds"]},
+        "end": {"seconds": many["remove_seconds"]},
+    }
+
+
 def measure(plane: ControlPlane, kind: str, number: int, args) -> dict:
     # syncFrequency as by default: nothing here waits for a changed ConfigMap.
     node = ClusterNode(plane, number, agent=kind, config={"syncFrequency": "1m"})
@@ -127,8 +145,8 @@ def measure(plane: ControlPlane, kind: str, number: int, args) -> dict:
         plane.api.delete("Node", node.name)
 
 
-def table(found: dict[str, dict], args) -> list[tuple[str, str, str, float, float | None]]:
-    """Rows of: what, kubelet + kube-proxy, Keelson, times less, goal of that."""
+def table(found: dict[str, dict], args) -> list[tuple[str, str, str, str, float, float | None]]:
+    """Rows of: what, bare runtime, kubelet + kube-proxy, Keelson, times less, goal of that."""
     pods, rows = args.pods, []
 
     def row(what: str, unit: str, goal: float | None, *path: str, digits: int = 2) -> None:
@@ -139,7 +157,9 @@ def table(found: dict[str, dict], args) -> list[tuple[str, str, str, float, floa
                 value = value[key]
             values.append(value)
         upstream, own = values
-        cells = (f"{value:.{digits}f} {unit}" for value in values)
+        cells = [f"{value:.{digits}f} {unit}" for value in values]
+        bare = found["bare"].get(path[0], {}).get(path[1])
+        cells.insert(0, "" if bare is None else f"{bare:.{digits}f} {unit}")
         rows.append((what, *cells, upstream / own if own else float("inf"), goal))
 
     row("one pod, created to Ready", "s", 4, "one", "seconds", digits=3)
@@ -157,11 +177,11 @@ def table(found: dict[str, dict], args) -> list[tuple[str, str, str, float, floa
 
 def show(rows: list, args) -> None:
     print(f"{os.cpu_count()} cores, Kubernetes 1.35.4, containerd 1.6, median of {args.repeat} for one pod")
-    texts = [("", "kubelet+kube-proxy", "keelson", "less by", "goal", "")]
-    for what, upstream, own, ratio, goal in rows:
+    texts = [("", "bare runtime", "kubelet+kube-proxy", "keelson", "less by", "goal", "")]
+    for what, bare, upstream, own, ratio, goal in rows:
         verdict = "" if goal is None else "met" if ratio >= goal else "MISSED"
-        texts.append((what, upstream, own, f"{ratio:.1f} x", "" if goal is None else f"{goal:g} x", verdict))
-    widths = [max(len(text[column]) for text in texts) for column in range(6)]
+        texts.append((what, bare, upstream, own, f"{ratio:.1f} x", "" if goal is None else f"{goal:g} x", verdict))
+    widths = [max(len(text[column]) for text in texts) for column in range(7)]
     for text in texts:
         print("  ".join(cell.ljust(width) for cell, width in zip(text, widths)).rstrip())
 
@@ -179,6 +199,8 @@ def main() -> int:
     try:
         plane.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         wait_for(lambda: plane.api.find("ServiceAccount", "default", NAMESPACE), 20, "the default service account")
+        if not args.only:
+            found["bare"] = bare_runtime(args)
         for number, kind in enumerate(["kubelet", "keelson"], 1):
             if args.only in (None, kind):
                 found[kind] = measure(plane, kind, number, args)

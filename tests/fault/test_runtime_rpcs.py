@@ -74,8 +74,10 @@ def test_start_goes_on_after_one_broken_call(node, faults, kind):
     node.apply("pods.yaml", *map(pod_of, STARTING))
     names = [name_of(rpc) for rpc in STARTING]
     one_of_each(node, ["other", *names])
+    missed = [rpc for rpc, fault in injected.items() if fault.hits != 1]
+    # A connection that is cut takes calls of other pods with it, and what they ask next may be another call.
+    assert len(missed) <= (1 if kind == "cut" else 0), f"not called for its pod: {missed}"
     for rpc, fault in injected.items():
-        assert fault.hits == 1, f"{rpc} was not called for its pod"
         faults.add()
     assert container_status(node.pod("other"))["containerID"] == container_status(other)["containerID"]
     # A hook whose answer is lost has failed as far as anybody can tell, and so has its container: it is started again. So

@@ -98,8 +98,16 @@ def test_breaking_the_file_of_a_running_pod_keeps_it_running(node):
         8,
         "get names it",
     )
+    node.apply("other.yaml", pod("other"))
+    node.wait_ready("other")  # by then it has been decided about the broken file
     [after] = node.wait_ready("web")
     assert container_status(after)["containerID"] == container_status(before)["containerID"]
+    bad = pod("web")
+    bad["spec"]["containers"][0]["ports"] = [{"containerPort": "eighty"}]
+    node.apply("web.yaml", bad)
+    node.apply("third.yaml", pod("third"))
+    node.wait_ready("third")
+    assert container_status(node.pod("web"))["containerID"] == container_status(before)["containerID"]
     node.apply("web.yaml", pod("web"))
     [again] = node.wait_ready("web")
     assert container_status(again)["containerID"] == container_status(before)["containerID"]

@@ -122,7 +122,7 @@ def test_pods_beyond_what_is_allocatable(cgroup_root, node):
     )
     node.reconfigure(config)
     limit = CGROUP / "memory" / cgroup_root / "kubepods" / "memory.limit_in_bytes"
-    assert abs(int(limit.read_text()) - (400 << 20)) <= 8192
+    node.wait_for(lambda: abs(int(limit.read_text()) - (400 << 20)) <= 8192, what="the limit of all pods")
     modest = {"resources": {"requests": {"memory": "150Mi"}}}
     node.apply("modest.yaml", pod("modest", testapp("--alloc", 100, "--http", 8080, **modest)))
     node.wait_ready("modest")

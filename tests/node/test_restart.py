@@ -68,6 +68,7 @@ def test_adopted_pods_never_turn_unready(node):
     node.wait_ready("web")
     time.sleep(11)  # beyond the ten seconds within which a container counts as just started
     restart(node, signal.SIGKILL)
+    node.wait_for(lambda: "web" in node.pods(), what="the new agent knows the pod")
     for _ in range(10):
         assert is_ready(node.pod("web"))
         time.sleep(0.1)

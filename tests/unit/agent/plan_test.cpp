@@ -136,6 +136,68 @@ TEST_CASE("a sidecar starts before what follows it, and goes on beside the conta
   CHECK(starts(w.plan()) == Names{"s#1"});
 }
 
+TEST_CASE("sidecars do not keep a pod alive whose regular containers have ended") {
+  const auto s = sidecar("s"), a = container("a");
+  World w{.pod = pod({a}, {s}, "Never"),
+          .observed = observed({seen(s, RunState::running), seen(a, RunState::exited)})};
+  CHECK(w.plan().stop_pod);
+  w.pod.spec.restart_policy = "Always";
+  CHECK_FALSE(w.plan().stop_pod);
+  CHECK(starts(w.plan()) == Names{"a#1"});
+}
+
+TEST_CASE("an ephemeral container is started once, whatever the others do, and keeps no pod alive") {
+  const auto i = container("i"), a = container("a");
+  kube::EphemeralContainer debug;
+  debug.name = "debug";
+  World w{.pod = pod({a}, {i}, "Never"), .observed = observed({seen(i, RunState::running)})};
+  w.pod.spec.ephemeral_containers = {debug};
+  CHECK(starts(w.plan()) == Names{"debug#0"});
+  w.observed = observed({seen(i, RunState::exited), seen(a, RunState::running), seen(debug, RunState::exited)});
+  CHECK(w.plan().start.empty());
+  w.observed = observed({seen(i, RunState::exited), seen(a, RunState::exited), seen(debug, RunState::running)});
+  CHECK(w.plan().stop_pod);
+}
+
+TEST_CASE("a container that must restart to take its new resources is stopped") {
+  const auto a = container("a");
+  World w{.pod = pod({a}), .observed = observed({seen(a, RunState::running)})};
+  const auto plan =
+      agent::plan({w.pod, w.observed, w.probes, w.backoff, w.policy, w.now, false, std::set<std::string>{"a"}});
+  REQUIRE(plan.stop.size() == 1);
+  CHECK(plan.stop[0].message == "Container a resize requires restart");
+}
+
+TEST_CASE("restartPolicyRules come before the container's policy, and that before the pod's") {
+  using Rule = kube::ContainerRestartRule;
+  const Rule in{"Restart", Rule::ExitCodes{"In", {42, 43}}}, not_in{"Restart", Rule::ExitCodes{"NotIn", {1}}};
+  struct Row {
+    const char *what, *pod_policy, *own_policy;
+    std::vector<Rule> rules;
+    int exit_code;
+    bool restarts;
+  };
+  const std::vector<Row> rows = {
+      {"a listed code", "Never", "Never", {in}, 42, true},
+      {"another code", "Never", "Never", {in}, 1, false},
+      {"not in the list", "Never", "Never", {not_in}, 7, true},
+      {"in the excepted list", "Never", "Never", {not_in}, 1, false},
+      {"success asks no rule", "Never", "Never", {not_in}, 0, false},
+      {"own policy over the pod's", "Never", "Always", {}, 0, true},
+      {"own policy against the pod's", "Always", "Never", {}, 1, false},
+      {"own OnFailure", "Always", "OnFailure", {}, 0, false},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    auto a = container("a");
+    a.restart_policy = row.own_policy;
+    a.restart_policy_rules = row.rules;
+    const World w{.pod = pod({a}, {}, row.pod_policy),
+                  .observed = observed({seen(a, RunState::exited, 0, row.exit_code)})};
+    CHECK(starts(w.plan()) == (row.restarts ? Names{"a#1"} : Names{}));
+  }
+}
+
 TEST_CASE("restartPolicy decides about exits") {
   const auto a = container("a");
   struct Row {

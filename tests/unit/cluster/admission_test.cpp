@@ -129,3 +129,14 @@ TEST_CASE("admission: a node under pressure, or one that shuts down") {
   in.pressure = {"DiskPressure"};
   CHECK(admit(in) == Rejection{"Evicted", "The node had condition: [DiskPressure]. "});
 }
+
+TEST_CASE("a resize is infeasible where the node never has as much, deferred where others have it now") {
+  const auto node = *kube::decode<kube::Node>(json::parse(kNode));
+  const auto other = pod(cpu("900m"));
+  const std::vector<const kube::Pod*> others = {&other};
+  CHECK(refuse_resize({pod(cpu("1")), node, others, {}}) == std::nullopt);
+  CHECK(refuse_resize({pod(cpu("3")), node, others, {}}) ==
+        Rejection{"Infeasible", "Node didn't have enough capacity: cpu, requested: 3000, capacity: 2000"});
+  CHECK(refuse_resize({pod(cpu("1500m")), node, others, {}}) ==
+        Rejection{"Deferred", "Node didn't have enough resource: cpu, requested: 1500, used: 900, capacity: 2000"});
+}

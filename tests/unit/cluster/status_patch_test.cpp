@@ -58,3 +58,9 @@ TEST_CASE("status patch: container statuses are one value") {
   CHECK(out.at("containerStatuses").size() == 2);
   CHECK(out.size() == 1);
 }
+
+TEST_CASE("status patch: a condition of a resize that is over is taken away by name") {
+  const char* api = R"({"conditions":[{"type":"PodResizePending","status":"True"},{"type":"mine.io/x","status":"True"}]})";
+  CHECK(patch(api, R"({"conditions":[]})") ==
+        json::parse(R"({"conditions":[{"type":"PodResizePending","$patch":"delete"}]})"));
+}

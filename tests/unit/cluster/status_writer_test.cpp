@@ -64,6 +64,8 @@ std::shared_ptr<const kube::PodStatus> phase(const std::string& name) {
   return std::make_shared<const kube::PodStatus>(status);
 }
 
+kube::Time first_of_2026() { return kube::Time(std::chrono::seconds(1767225600)); }
+
 struct World {
   explicit World(json pod) : api(std::move(pod)), writer(loop.get_executor(), api), tasks(loop.get_executor()) {
     tasks.spawn("writer", writer.run());
@@ -101,6 +103,31 @@ TEST_CASE("a status is written once; what changes meanwhile goes out with the ne
   CHECK(w.api.methods() == Methods{kPatch, kPatch});
   CHECK(w.api.pod["status"]["phase"] == "Succeeded");
   CHECK(w.writer.pending() == 0);
+}
+
+TEST_CASE("steps of a start are told together; what has ended it is told at once") {
+  auto begun = pod_json();
+  begun["status"]["startTime"] = "2026-01-01T00:00:00Z";
+  World w(begun);
+  const auto step = [&](const std::string& ip, const std::string& phase_name) {
+    kube::PodStatus status = *phase(phase_name);
+    status.start_time = first_of_2026();
+    status.pod_ip = ip;
+    return std::make_shared<const kube::PodStatus>(status);
+  };
+  w.writer.set("u1", step("10.0.0.1", "Pending"));
+  w.turn();
+  CHECK(w.api.requests.empty());
+  CHECK(w.writer.pending() == 1);
+  w.writer.set("u1", step("10.0.0.1", "Running"));
+  w.turn();
+  CHECK(w.api.methods() == Methods{kPatch});
+
+  World slow(begun);
+  slow.writer.set("u1", step("10.0.0.2", "Pending"));
+  slow.turn(Milliseconds(700));
+  CHECK(slow.api.methods() == Methods{kPatch});
+  CHECK(slow.api.pod["status"]["podIP"] == "10.0.0.2");
 }
 
 TEST_CASE("the echo of our own write asks for nothing; another writer's change is put right") {

@@ -138,7 +138,7 @@ TEST_CASE("every kind is set up at the kubelet's paths, twice without effect, an
   CHECK(text_of(mounted->at("data").host_path + "/precious") == "x");
   CHECK(fs::exists(world.temp / "pods/uid/plugins/kubernetes.io~empty-dir/wrapped_token/ready"));
   for (const char* tmpfs : {"kubernetes.io~empty-dir/mem", "kubernetes.io~secret/token"}) {
-    const auto entries = linux_mounter().mounts();
+    const auto entries = linux_mounter().mounts("/");
     const auto entry = std::find_if(entries->begin(), entries->end(),
                                     [&](const MountEntry& e) { return e.mount_point == base + tmpfs; });
     REQUIRE(entry != entries->end());
@@ -232,7 +232,7 @@ TEST_CASE("an emptyDir of huge pages is a hugetlbfs with the page size asked for
   REQUIRE(outcome(mounted) == "ok");
   const std::string path = mounted->at("huge").host_path;
   CHECK(mode_of(path) == 02777);
-  const auto entries = linux_mounter().mounts();
+  const auto entries = linux_mounter().mounts("/");
   const auto entry =
       std::find_if(entries->begin(), entries->end(), [&](const MountEntry& e) { return e.mount_point == path; });
   REQUIRE(entry != entries->end());

@@ -42,7 +42,7 @@ class FakeMounter final : public Mounter {
     log.push_back("shared " + target);
     return {};
   }
-  Result<std::vector<MountEntry>> mounts() override { return table; }
+  Result<std::vector<MountEntry>> mounts(const std::string&) override { return table; }
   void add(const std::string& target, int peer_group = 0) {
     MountEntry entry;
     entry.mount_point = target;
@@ -70,6 +70,11 @@ TEST_CASE("parse_mountinfo") {
   CHECK(other.source == "tm\\pfs");
   CHECK(other.fs_type == "tmpfs");
   CHECK_FALSE(other.shared());
+  const char* many = "1 0 8:1 / / rw - ext4 a rw\n2 1 0:9 / /r/p/v rw - tmpfs b rw\n3 1 0:9 / /r/p\\040v rw - tmpfs c rw\n";
+  const auto below = parse_mountinfo(many, "/r/p");
+  REQUIRE(below.has_value());
+  CHECK(below->size() == 2);  // one cannot be told without reading it: more is allowed, less is not
+  CHECK(below->at(0).mount_point == "/r/p/v");
   CHECK(outcome(parse_mountinfo("nonsense\n")) == "mountinfo: line not understood: nonsense");
 }
 

@@ -23,7 +23,7 @@ class TempRoot {
   }
   ~TempRoot() {
     for (int round = 0; round < 5; ++round) {
-      auto entries = linux_mounter().mounts();
+      auto entries = linux_mounter().mounts("/");
       bool found = false;
       for (auto it = entries->rbegin(); it != entries->rend(); ++it) {
         if (!is_at_or_below(it->mount_point, path.string())) continue;
@@ -41,7 +41,7 @@ class TempRoot {
   [[nodiscard]] std::string operator/(const std::string& name) const { return (path / name).string(); }
   // Mounts at or below the folder.
   [[nodiscard]] std::size_t mounts_below(const std::string& name = "") const {
-    auto entries = linux_mounter().mounts();
+    auto entries = linux_mounter().mounts("/");
     const std::string base = name.empty() ? path.string() : (path / name).string();
     return static_cast<std::size_t>(std::count_if(
         entries->begin(), entries->end(), [&](const MountEntry& e) { return is_at_or_below(e.mount_point, base); }));
