@@ -2,6 +2,7 @@
 // plugin or hook that hangs must not hold up the pods that wait for a place.
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <optional>
@@ -10,15 +11,26 @@
 
 namespace keelson::agent {
 
-// A start that takes longer works little: it waits for somebody. Several times what a start needs on a busy node.
-inline constexpr Seconds kStartPatience{2};
+// How long sandboxes take on this node just now, and so what is long. On a machine that is busy everything is slow, and
+// letting in still more pods would make it slower; what hangs never ends, and so does not count here.
+class StartPace {
+ public:
+  void took(Nanoseconds time) { typical_ = typical_.count() == 0 ? time : (7 * typical_ + time) / 8; }
+  [[nodiscard]] Nanoseconds patience() const {
+    if (typical_.count() == 0) return Seconds(4);
+    return std::clamp<Nanoseconds>(8 * typical_, Seconds(2), Seconds(60));
+  }
+
+ private:
+  Nanoseconds typical_{};
+};
 
 class StartPlace {
  public:
-  // Keeps the place until release(), or for kStartPatience.
-  void keep(Semaphore::Permit permit, const Executor& executor) {
+  // Keeps the place until release(), or for `patience`.
+  void keep(Semaphore::Permit permit, const Executor& executor, Nanoseconds patience) {
     permit_ = std::make_shared<Semaphore::Permit>(std::move(permit));
-    timer_.emplace(executor, kStartPatience);
+    timer_.emplace(executor, std::chrono::duration_cast<SteadyTime::duration>(patience));
     // The handler may run after this is gone, so it does not know it.
     timer_->async_wait([place = std::weak_ptr(permit_)](const boost::system::error_code& error) {
       const auto permit = place.lock();

@@ -142,7 +142,8 @@ Awaitable<bool> PodWorker::start_sandbox(std::uint32_t attempt) {
   OpenStep turn(journal(), "pod", "wait for its turn");
   auto permit = co_await ctx_.starts.acquire();
   turn.done();
-  place_.keep(std::move(permit), ctx_.executor);
+  place_.keep(std::move(permit), ctx_.executor, ctx_.pace.patience());
+  const auto begin = ctx_.clock.steady_now();
   if (attempt > 0) {
     journal().event(EntryKind::normal, "pod", "SandboxChanged",
                     "Pod sandbox changed, it will be killed and re-created.");
@@ -165,6 +166,7 @@ Awaitable<bool> PodWorker::start_sandbox(std::uint32_t attempt) {
     co_return false;
   }
   timer.finish();
+  ctx_.pace.took(ctx_.clock.steady_now() - begin);
   failures_.erase("sandbox");
   retries_.reset("sandbox");
   journal().clear_wait("pod");
