@@ -8,6 +8,7 @@
 
 #include "agent/images/image_manager.hpp"
 #include "agent/journal/journal.hpp"
+#include "agent/pod/start_pace.hpp"
 #include "agent/spec/cgroups.hpp"
 #include "agent/spec/node_facts.hpp"
 #include "agent/spec/user_namespaces.hpp"
@@ -50,6 +51,7 @@ struct PodContext {
   spec::Cgroups& cgroups;
   spec::UserNamespaces& user_namespaces;
   Semaphore& starts;  // how many pods start at the same time
+  StartPace pace{};   // and how long one takes
   Journal& journal;
   std::string runtime_name = "containerd";
   bool service_hosts = false;                           // put Service names into /etc/hosts: no cluster DNS here

@@ -17,10 +17,6 @@
 namespace keelson::agent {
 namespace {
 
-// A start that takes longer than this no longer counts among those that happen at the same time: it waits for something
-// (a plugin, a disk) that others need not wait for.
-constexpr Nanoseconds kStartPatience = Seconds(2);
-
 // Writes in place: the file is bind-mounted into containers, a new inode would not be seen there.
 Result<void> write_in_place(const std::filesystem::path& path, const std::string& text) {
   if (const auto old = read_file(path); old && *old == text) return {};
@@ -146,7 +142,8 @@ Awaitable<bool> PodWorker::start_sandbox(std::uint32_t attempt) {
   OpenStep turn(journal(), "pod", "wait for its turn");
   permit_ = co_await ctx_.starts.acquire();
   turn.done();
-  permit_.release_after(kStartPatience);
+  permit_.release_after(ctx_.pace.patience());
+  const auto begin = ctx_.clock.steady_now();
   if (attempt > 0) {
     journal().event(EntryKind::normal, "pod", "SandboxChanged",
                     "Pod sandbox changed, it will be killed and re-created.");
@@ -169,6 +166,7 @@ Awaitable<bool> PodWorker::start_sandbox(std::uint32_t attempt) {
     co_return false;
   }
   timer.finish();
+  ctx_.pace.took(ctx_.clock.steady_now() - begin);
   failures_.erase("sandbox");
   retries_.reset("sandbox");
   journal().clear_wait("pod");

@@ -15,9 +15,11 @@ sandbox's id, a pod's UID). What a rule does to a call that it hits:
 """
 
 import concurrent.futures
+import ctypes
 import json
 import os
 import re
+import signal
 import socket
 import sys
 import threading
@@ -233,7 +235,11 @@ def serve_orders(path: str, rules: Rules, proxy: Proxy) -> None:
                 lines.flush()
 
 
+PR_SET_PDEATHSIG = 1
+
+
 def main(listen: str, backend: str, control: str) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a session that is killed leaves no proxy behind
     rules = Rules()
     proxy = Proxy(rules, backend)
     inner = f"{listen}.in"
