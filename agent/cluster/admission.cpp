@@ -48,30 +48,13 @@ std::int64_t amount(const std::string& resource, const kube::Quantity& quantity)
   return resource == "cpu" ? quantity.milli_value() : quantity.value();
 }
 
-std::string shortage(const std::string& resource, std::int64_t requested, std::int64_t used, std::int64_t capacity) {
-  return "Node didn't have enough resource: " + resource + ", requested: " + std::to_string(requested) +
-         ", used: " + std::to_string(used) + ", capacity: " + std::to_string(capacity);
-}
-
 std::optional<Rejection> refuse_resources(const AdmissionInput& in) {
-  const auto& allocatable = in.node.status.allocatable;
-  if (const auto pods = allocatable.find("pods"); pods != allocatable.end()) {
-    const auto used = static_cast<std::int64_t>(in.others.size());
-    if (used + 1 > pods->second.value()) return Rejection{"OutOfpods", shortage("pods", 1, used, pods->second.value())};
-  }
-  std::map<std::string, std::int64_t> used;
-  for (const auto* other : in.others) {
-    for (const auto& [resource, quantity] : spec::pod_requests(*other)) used[resource] += amount(resource, quantity);
-  }
-  for (const auto& [resource, wanted] : spec::pod_requests(in.pod)) {
-    const auto free = allocatable.find(resource);
-    if (wanted.is_zero() || free == allocatable.end()) continue;  // the node does not manage it: not for it to refuse
-    const auto requested = amount(resource, wanted), capacity = amount(resource, free->second);
-    if (requested > capacity - used[resource]) {
-      return Rejection{"OutOf" + resource, shortage(resource, requested, used[resource], capacity)};
-    }
-  }
-  return std::nullopt;
+  const auto short_of = shortages(in);
+  if (short_of.empty()) return std::nullopt;
+  const auto& s = short_of.front();
+  return Rejection{"OutOf" + s.resource,
+                   "Node didn't have enough resource: " + s.resource + ", requested: " + std::to_string(s.requested) +
+                       ", used: " + std::to_string(s.used) + ", capacity: " + std::to_string(s.capacity)};
 }
 
 std::optional<Rejection> refuse_node(const AdmissionInput& in) {
@@ -157,6 +140,33 @@ std::optional<Rejection> refuse_shutdown(const AdmissionInput& in) {
 }
 
 }  // namespace
+
+std::int64_t request_of(const kube::Pod& pod, const std::string& resource) {
+  if (resource == "pods") return 1;
+  const auto requests = spec::pod_requests(pod);
+  const auto it = requests.find(resource);
+  return it == requests.end() ? 0 : amount(resource, it->second);
+}
+
+std::vector<Shortage> shortages(const AdmissionInput& in) {
+  std::vector<Shortage> out;
+  const auto& allocatable = in.node.status.allocatable;
+  if (const auto pods = allocatable.find("pods"); pods != allocatable.end()) {
+    const auto used = static_cast<std::int64_t>(in.others.size());
+    if (used + 1 > pods->second.value()) out.push_back({"pods", 1, used, pods->second.value()});
+  }
+  std::map<std::string, std::int64_t> used;
+  for (const auto* other : in.others) {
+    for (const auto& [resource, quantity] : spec::pod_requests(*other)) used[resource] += amount(resource, quantity);
+  }
+  for (const auto& [resource, wanted] : spec::pod_requests(in.pod)) {
+    const auto free = allocatable.find(resource);
+    if (wanted.is_zero() || free == allocatable.end()) continue;  // the node does not manage it: not for it to refuse
+    const Shortage s{resource, amount(resource, wanted), used[resource], amount(resource, free->second)};
+    if (s.missing() > 0) out.push_back(s);
+  }
+  return out;
+}
 
 std::optional<Rejection> admit(const AdmissionInput& in) {
   for (const auto check : {refuse_pressed, refuse_sysctls, refuse_os, refuse_unsupported, refuse_resources, refuse_node,

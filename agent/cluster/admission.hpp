@@ -30,6 +30,18 @@ struct AdmissionInput {
   const spec::NodeFacts* facts = nullptr;  // what kernel and runtime have; null: not asked
 };
 
+// A resource that the pod needs more of than is free; amounts in the resource's own unit (milli for cpu).
+struct Shortage {
+  std::string resource;
+  std::int64_t requested = 0, used = 0, capacity = 0;
+  [[nodiscard]] std::int64_t missing() const { return requested + used - capacity; }
+};
+// Every one of them, "pods" first.
+[[nodiscard]] std::vector<Shortage> shortages(const AdmissionInput& input);
+
+// What the pod as a whole takes of `resource` in that unit; of "pods" one.
+[[nodiscard]] std::int64_t request_of(const kube::Pod& pod, const std::string& resource);
+
 // Why the pod is refused; nothing where it is admitted. The first reason wins, in upstream's order.
 [[nodiscard]] std::optional<Rejection> admit(const AdmissionInput& input);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/cluster/admission.hpp"
+#include "agent/cluster/preemption.hpp"
 #include "agent/cluster/static_pods.hpp"
 #include "agent/pod/resize.hpp"
 #include "agent/pod/status.hpp"
@@ -122,14 +123,7 @@ void ApiPodSource::take(const std::shared_ptr<const kube::Pod>& pod) {
       reject(*pod, "InvalidNodeInfo", "Kubelet cannot get node info.");
       return;
     }
-    const auto pressure = options_.pressure();
-    if (const auto refused = admit({.pod = *granted,
-                                    .node = *node,
-                                    .others = holders(uid),
-                                    .allowed_sysctls = options_.allowed_sysctls,
-                                    .pressure = {pressure.begin(), pressure.end()},
-                                    .shutting_down = options_.shutting_down(),
-                                    .facts = options_.facts})) {
+    if (const auto refused = refuse(*granted, *node)) {
       reject(*pod, refused->reason, refused->message);
       return;
     }
@@ -139,6 +133,32 @@ void ApiPodSource::take(const std::shared_ptr<const kube::Pod>& pod) {
   }
   admitted_[uid] = granted;
   manager_.upsert(granted);
+}
+
+// Why the node cannot take the pod. For a critical pod others make room; that one is taken at once, as they end.
+std::optional<Rejection> ApiPodSource::refuse(const kube::Pod& pod, const kube::Node& node) {
+  const auto pressure = options_.pressure();
+  const auto others = holders(pod.metadata.uid);
+  const AdmissionInput input{.pod = pod,
+                             .node = node,
+                             .others = others,
+                             .allowed_sysctls = options_.allowed_sysctls,
+                             .pressure = {pressure.begin(), pressure.end()},
+                             .shutting_down = options_.shutting_down(),
+                             .facts = options_.facts};
+  auto refused = admit(input);
+  if (!refused) return std::nullopt;
+  const auto preempted = choose_preempted(input);
+  if (preempted.empty()) return refused;
+  for (const auto* other : preempted) {
+    const auto key = kube::object_key(other->metadata);
+    log_warn("pod makes room for a critical one",
+             {{"pod", key}, {"for", kube::object_key(pod.metadata)}, {"reason", refused->reason}});
+    const std::string message = "Preempted in order to admit critical pod";
+    journal_.pod(key).event(EntryKind::warning, "pod", "Preempting", message);
+    manager_.end(other->metadata.uid, {"Preempting", message}, 0);
+  }
+  return std::nullopt;
 }
 
 // The pod with the resources that this agent, or the one before it, has granted it last.
@@ -184,7 +204,8 @@ std::shared_ptr<const kube::Pod> ApiPodSource::grant(const std::shared_ptr<const
 void ApiPodSource::retry_resizes() {
   const auto waiting = waiting_resizes_;
   for (const auto& [uid, why] : waiting) {
-    if (const auto it = pods_.find(uid); it != pods_.end() && !it->second->metadata.deletion_timestamp) take(it->second);
+    if (const auto it = pods_.find(uid); it != pods_.end() && !it->second->metadata.deletion_timestamp)
+      take(it->second);
   }
 }
 

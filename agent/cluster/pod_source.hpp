@@ -54,6 +54,7 @@ class ApiPodSource {
   [[nodiscard]] std::shared_ptr<const kube::Pod> granted_before(const std::string& uid) const;
   void retry_resizes();
   void take_deleted(const kube::Pod& pod);
+  std::optional<Rejection> refuse(const kube::Pod& pod, const kube::Node& node);
   void reject(const kube::Pod& pod, const std::string& reason, const std::string& message);
   [[nodiscard]] std::vector<const kube::Pod*> holders(const std::string& except) const;
   [[nodiscard]] bool is_ended(const std::string& uid) const;

@@ -71,6 +71,11 @@ bool is_disruption(const Waiting& failure) {
   return failure.reason == "Evicted" || failure.reason == "Terminated" || failure.reason == "Preempting";
 }
 
+std::string disruption_message(const Waiting& failure) {
+  return failure.reason == "Preempting" ? "Pod was preempted by Kubelet to accommodate a critical pod."
+                                        : failure.message;
+}
+
 }  // namespace
 
 std::vector<kube::PodCondition> make_conditions(const StatusInput& in, const kube::PodStatus& status) {
@@ -97,7 +102,7 @@ std::vector<kube::PodCondition> make_conditions(const StatusInput& in, const kub
   add("ContainersReady", containers);
   add("PodScheduled", {true, "", ""});
   if (in.failure != nullptr && is_disruption(*in.failure)) {
-    add(kDisruption, {true, "TerminationByKubelet", in.failure->message});
+    add(kDisruption, {true, "TerminationByKubelet", disruption_message(*in.failure)});
   } else if (const auto* told = find_condition(in.previous.conditions, kDisruption)) {
     out.push_back(*told);
   }

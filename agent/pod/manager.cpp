@@ -35,6 +35,18 @@ std::set<std::string> uids_on_disk(const spec::NodeFacts& facts) {
 
 constexpr auto kWorkerRestart = std::chrono::seconds(5);
 
+// What went wrong. Throws on where it is that the daemon stops.
+std::string failure_of(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const boost::system::system_error& e) {
+    if (e.code() == asio::error::operation_aborted) throw;
+    return e.what();
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+}
+
 }  // namespace
 
 // What a list of the whole runtime shows of one pod.
@@ -175,12 +187,10 @@ Awaitable<void> PodManager::run_worker(std::string uid) {
     try {
       co_await worker->run();
       done = true;
-    } catch (const boost::system::system_error&) {
-      throw;  // cancelled: the daemon stops
     } catch (const asio::multiple_exceptions& e) {
-      std::rethrow_exception(e.first_exception());  // both sides of a "||" were cancelled
-    } catch (const std::exception& e) {
-      failure = e.what();
+      failure = failure_of(e.first_exception());  // both sides of a "||" ended badly
+    } catch (...) {
+      failure = failure_of(std::current_exception());
     }
     if (done) break;
     log_error("pod worker failed, it is started again", {{"pod", uid}, {"error", failure}});

@@ -81,6 +81,6 @@ Awaitable<Result<T>> patch(Api& api, std::string ns, std::string name, std::stri
 
 // Deletes the object at `path`. not_found when there is none, failed_precondition when it is another than the
 // preconditions say. That it is gone is for the caller to see: finalizers and grace periods go first.
-Awaitable<Result<void>> remove(Api& api, std::string path, DeleteOptions options = {});
+Awaitable<Result<void>> remove(Api& api, std::string path, DeleteOptions options);
 
 }  // namespace keelson::kube

@@ -128,6 +128,24 @@ def test_a_node_refuses_what_does_not_fit(space):
     assert event["message"].startswith("Node didn't have enough resource: cpu, requested: 900000, used: ")
 
 
+def test_a_critical_pod_makes_room_for_itself(space):
+    """A node that is full ends a pod of less importance for one that the cluster cannot do without."""
+    node = space.cluster.nodes[0]
+    allocatable = space.api.get("Node", node.name)["status"]["allocatable"]["cpu"]
+    most = {"requests": {"cpu": str(int(allocatable) - 0.6)}}
+    space.apply(pod("filler", testapp(resources=most), nodeName=node.name))
+    space.wait_ready("filler")
+    critical = pod("critical", testapp(resources=most), nodeName=node.name, priorityClassName="system-node-critical")
+    space.apply(critical)
+    found = space.wait_phase("filler", "Failed")
+    assert found["status"]["reason"] == "Preempting"
+    assert found["status"]["message"] == "Preempted in order to admit critical pod"
+    target = next(c for c in found["status"]["conditions"] if c["type"] == "DisruptionTarget")
+    assert (target["status"], target["reason"]) == ("True", "TerminationByKubelet")
+    space.wait_event("filler", "Preempting", "Preempted in order to admit critical pod")
+    space.wait_ready("critical")
+
+
 def test_a_node_refuses_a_selector_it_does_not_meet(space):
     node = space.cluster.nodes[0]
     space.apply(pod("astray", testapp(), nodeName=node.name, nodeSelector={"disk": "none"}))
