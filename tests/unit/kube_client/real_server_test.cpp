@@ -84,7 +84,7 @@ TEST_CASE("twenty watches share one connection to a real server", "[.real]") {
   const auto again = loop.run(create<ConfigMap>(api, map));
   REQUIRE_FALSE(again);
   CHECK(again.error().code == Errc::already_exists);
-  REQUIRE(loop.run(remove(api, object_path<ConfigMap>("default", "keelson-test"))));
+  REQUIRE(loop.run(remove(api, object_path<ConfigMap>("default", "keelson-test"), {})));
   loop.pump_until([&] { return gone == 20; });
   CHECK(connections() == 1);
   tasks.cancel();
