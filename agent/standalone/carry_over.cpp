@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "agent/standalone/each_kind.hpp"
+
 namespace keelson::agent {
 namespace {
 
@@ -30,9 +32,9 @@ Names unreadable(const ManifestSet& before, const ManifestSet& now) {
 }
 
 template <class T>
-void carry(const kube::ObjectMap<T>& before, kube::ObjectMap<T>& now, const Names& names) {
+void carry(const kube::ObjectMap<T>& before, ManifestSet& now, const Names& names) {
   for (const auto& [key, object] : before) {
-    if (names.count(std::string(T::kKind) + " " + key) > 0) now.emplace(key, object);
+    if (names.count(std::string(T::kKind) + " " + key) > 0) map_of<T>(now).emplace(key, object);
   }
 }
 
@@ -41,18 +43,7 @@ void carry(const kube::ObjectMap<T>& before, kube::ObjectMap<T>& now, const Name
 void carry_over(const ManifestSet& before, ManifestSet& now) {
   const auto names = unreadable(before, now);
   if (names.empty()) return;
-  carry(before.pods, now.pods, names);
-  carry(before.deployments, now.deployments, names);
-  carry(before.replica_sets, now.replica_sets, names);
-  carry(before.stateful_sets, now.stateful_sets, names);
-  carry(before.daemon_sets, now.daemon_sets, names);
-  carry(before.jobs, now.jobs, names);
-  carry(before.services, now.services, names);
-  carry(before.slices, now.slices, names);
-  carry(before.config_maps, now.config_maps, names);
-  carry(before.secrets, now.secrets, names);
-  carry(before.volumes, now.volumes, names);
-  carry(before.claims, now.claims, names);
+  each_kind(before, [&](const auto& map) { carry(map, now, names); });
   for (const auto& name : names) now.files.emplace(name, before.files.at(name));
 }
 

@@ -8,9 +8,11 @@
 #include "agent/standalone/endpoints.hpp"
 #include "agent/standalone/ephemeral_claims.hpp"
 #include "agent/standalone/immutable.hpp"
+#include "agent/standalone/remembered.hpp"
 #include "agent/standalone/room.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
+#include "base/strings.hpp"
 
 namespace keelson::agent {
 namespace {
@@ -44,6 +46,10 @@ std::filesystem::path state_file(const ManifestSourceOptions& options) {
   return options.root_dir / "standalone" / "state.json";
 }
 
+std::filesystem::path manifests_file(const ManifestSourceOptions& options) {
+  return options.root_dir / "standalone" / "manifests.json";
+}
+
 }  // namespace
 
 ManifestSource::ManifestSource(Executor executor, BlockingPool& pool, const Clock& clock, PodManager& pods,
@@ -63,6 +69,7 @@ ManifestSource::ManifestSource(Executor executor, BlockingPool& pool, const Cloc
 
 Awaitable<void> ManifestSource::run() {
   load_state();
+  recall_manifests();
   co_await reload();
   pods_.sources_ready();
   started_ = true;
@@ -97,12 +104,43 @@ Awaitable<void> ManifestSource::reload() {
   const auto content = co_await folder_.read();
   folder_problems_ = content.problems;
   // A folder that vanished is not an empty one: what runs goes on.
-  const ManifestSet before = content.present || !started_ ? std::exchange(set_, load_manifests(content.files)) : set_;
+  const ManifestSet before = content.present ? std::exchange(set_, load_manifests(content.files)) : set_;
   carry_over(before, set_);
   keep_immutable(before, set_);
   const ServiceList services_before = services_;
   recompute();
   tell_changed_objects(before, services_before);
+  co_await remember_manifests();
+}
+
+void ManifestSource::recall_manifests() {
+  const auto text = read_file(manifests_file(options_));
+  if (!text) return;
+  auto set = decode_manifests(*text, options_.dir.string());
+  if (!set) {
+    log_warn("manifests of an earlier agent not readable", {{"error", set.error()}});
+    return;
+  }
+  set_ = std::move(*set);
+  remembered_hash_ = fnv64a(*text);
+}
+
+Awaitable<void> ManifestSource::remember_manifests() {
+  auto work = [path = manifests_file(options_), folder = options_.dir.string(), set = set_,
+               known = remembered_hash_]() -> Result<std::uint64_t> {
+    const auto text = encode_manifests(set, folder);
+    const auto hash = fnv64a(text);
+    if (hash == known) return hash;
+    CHECK_OK(make_dirs(path.parent_path(), 0700));
+    CHECK_OK(write_file_atomic(path, text, 0600));  // there are Secrets in it
+    return hash;
+  };
+  const auto saved = co_await pool_.run(std::move(work));
+  if (saved) {
+    remembered_hash_ = *saved;
+  } else {
+    log_warn("manifests not remembered", {{"error", saved.error()}});
+  }
 }
 
 std::vector<ExistingPod> ManifestSource::existing_pods() const {

@@ -58,6 +58,8 @@ class ManifestSource final : public ObjectSource {
   void pass_pods(const std::vector<std::shared_ptr<const kube::Pod>>& wanted);
   void pass_slices(const std::vector<ExistingPod>& existing);
   Awaitable<void> save_state();
+  void recall_manifests();
+  Awaitable<void> remember_manifests();
   void report_problems(std::vector<SourceProblem> now);
   void tell_changed_objects(const ManifestSet& before, const ServiceList& services_before);
   [[nodiscard]] std::vector<ExistingPod> existing_pods() const;
@@ -81,6 +83,7 @@ class ManifestSource final : public ObjectSource {
   SliceList slices_;
   std::map<std::string, std::shared_ptr<const kube::Pod>> wanted_;  // by UID: what was passed on
   std::string saved_state_;
+  std::uint64_t remembered_hash_ = 0;  // of what remember_manifests() wrote last
   std::optional<SystemTime> next_;
   bool folder_changed_ = true;
   bool started_ = false;

@@ -109,6 +109,25 @@ def test_changes_made_while_the_agent_was_away(node):
     assert identities(node)["stays"] == before["stays"]
 
 
+def test_a_file_that_broke_while_the_agent_was_away_keeps_its_pods(node):
+    """Nothing of the file can be told: that is no reason to end what it ran. What it says later counts again."""
+    web = deployment("web", 2)
+    node.apply("broken.yaml", pod("single"), web)
+    node.wait_ready("single")
+    node.wait_for(lambda: len(identities(node)) == 3, what="three pods")
+    node.wait_ready(*identities(node))
+    before = identities(node)
+    node.agent.stop()
+    node.apply("broken.yaml", "kind: Pod\nmetadata: {name: single\n")
+    node.agent.start()
+    node.apply("other.yaml", pod("other"))
+    node.wait_ready("other")  # by then it has been decided about the broken file
+    assert {name: found for name, found in identities(node).items() if name != "other"} == before
+    node.apply("broken.yaml", pod("single"))
+    node.wait_for(lambda: set(identities(node)) == {"single", "other"}, what="the Deployment's pods are gone")
+    assert identities(node)["single"] == before["single"]
+
+
 def test_container_that_died_while_the_agent_was_away(node):
     node.apply("web.yaml", pod("web"), pod("done", testapp("--http", 8080), restartPolicy="Never"))
     [web, done] = node.wait_ready("web", "done")
