@@ -31,6 +31,13 @@ Json taints_of(const std::vector<kube::Taint>& taints) {
   return out;
 }
 
+std::string policy_name(PullVerification::Policy policy) {
+  for (const auto& [text, value] : kPullPolicies) {
+    if (value == policy) return text;
+  }
+  return {};
+}
+
 Json serving_json(const ServingOptions& o) {
   Json authentication = {{"anonymous", {{"enabled", o.anonymous}}},
                          {"webhook", {{"enabled", o.token_webhook}, {"cacheTTL", go_duration(o.token_ttl)}}},
@@ -50,8 +57,7 @@ Json serving_json(const ServingOptions& o) {
           {"authorization",
            {{"mode", o.always_allow ? "AlwaysAllow" : "Webhook"},
             {"webhook",
-             {{"cacheAuthorizedTTL", go_duration(o.allow_ttl)},
-              {"cacheUnauthorizedTTL", go_duration(o.deny_ttl)}}}}},
+             {{"cacheAuthorizedTTL", go_duration(o.allow_ttl)}, {"cacheUnauthorizedTTL", go_duration(o.deny_ttl)}}}}},
           {"enableDebuggingHandlers", o.debugging_handlers},
           {"enableSystemLogHandler", o.system_log_handler},
           {"enableDebugFlagsHandler", o.debug_flags_handler},
@@ -96,7 +102,9 @@ Json pods_json(const Options& o) {
           {"cpuCFSQuotaPeriod", go_duration(std::chrono::microseconds(o.cpu_cfs_quota_period_us))},
           {"seccompDefault", o.seccomp_default},
           {"serializeImagePulls", o.parallel_pulls < 2},
-          {"maxParallelImagePulls", o.parallel_pulls}};
+          {"maxParallelImagePulls", o.parallel_pulls},
+          {"imagePullCredentialsVerificationPolicy", policy_name(o.pull_verification.policy)},
+          {"preloadedImagesVerificationAllowlist", o.pull_verification.allowlist}};
 }
 
 Json protection_json(const Options& o) {

@@ -19,6 +19,19 @@ Result<void> set_serialize_pulls(const Json& v, Options& o) {
   return {};
 }
 
+Result<void> set_pull_verification(const Json& v, Options& o) {
+  TRY(const auto name, as_string(v));
+  std::string known;
+  for (const auto& [text, policy] : kPullPolicies) {
+    if (name == text) {
+      o.pull_verification.policy = policy;
+      return {};
+    }
+    known += std::string(known.empty() ? "" : ", ") + text;
+  }
+  return make_error(Errc::invalid_argument, "\"" + name + "\": must be one of " + known);
+}
+
 // A size such as "10Mi".
 Result<void> set_log_size(const Json& v, Options& o) {
   TRY(const auto words, as_string(v));
@@ -128,6 +141,8 @@ ConfigKind kubelet_kind() {
       {"cpuCFSQuota", flag(AT(cpu_cfs_quota))},
       {"cpuCFSQuotaPeriod", set_quota_period},
       {"serializeImagePulls", set_serialize_pulls},
+      {"imagePullCredentialsVerificationPolicy", set_pull_verification},
+      {"preloadedImagesVerificationAllowlist", texts(AT(pull_verification.allowlist))},
       {"maxParallelImagePulls", number(AT(parallel_pulls), 1, 1000)},
       {"seccompDefault", flag(AT(seccomp_default))},
       {"address", text(AT(cluster.serving.address))},
@@ -203,7 +218,6 @@ ConfigKind kubelet_kind() {
                          "fileCheckFrequency",
                          "hairpinMode",
                          "httpCheckFrequency",
-                         "imagePullCredentialsVerificationPolicy",
                          "imageServiceEndpoint",
                          "iptablesDropBit",
                          "iptablesMasqueradeBit",
@@ -222,7 +236,6 @@ ConfigKind kubelet_kind() {
                          "mergeDefaultEvictionSettings",
                          "oomScoreAdj",
                          "podCIDR",
-                         "preloadedImagesVerificationAllowlist",
                          "protectKernelDefaults",
                          "qosReserved",
                          "readOnlyPort",

@@ -164,6 +164,8 @@ Awaitable<Result<void>> Daemon::start() {
   } else {
     log_warn("the node's registry credentials are not used", {{"error", keyring.error()}});
   }
+  p.pull_records.load();
+  p.images.set_records(p.pull_records);
   CO_CHECK_OK(with_context(p.cgroups.ensure_qos(p.facts.hugepage_sizes), "QoS cgroups"));
   CO_CHECK_OK(co_await p.network.settle(*p.client, p.runtime));
   CO_CHECK_OK(with_context(co_await p.volumes.start(), "volumes"));

@@ -56,6 +56,7 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
       user_namespaces(facts.root_dir / "pods"),
       network(executor, pool, options),
       services(executor, pool, options, facts.name, facts.ips, clock),
+      pull_records(pool, clock, options.root_dir / "image_manager", options.pull_verification),
       images(executor, *client, clock,
              {.parallel = options.parallel_pulls, .qps = options.pull_qps, .burst = options.pull_burst}),
       volumes(executor, pool, volumes::linux_mounter(), options.root_dir, volume_facts(facts), clock),

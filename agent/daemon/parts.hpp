@@ -52,6 +52,7 @@ struct Daemon::Parts {
   spec::UserNamespaces user_namespaces;
   Network network;
   Services services;
+  PullRecords pull_records;
   ImageManager images;
   volumes::VolumeManager volumes;
   probes::ProbeManager probes;

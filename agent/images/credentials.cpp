@@ -88,7 +88,7 @@ void Keyring::add(std::string_view location, RegistryAuth auth) {
   entries_.insert(at, std::move(entry));
 }
 
-Result<void> Keyring::add_document(std::string_view text, bool legacy) {
+Result<void> Keyring::add_document(std::string_view text, bool legacy, std::shared_ptr<const SecretSource> source) {
   const auto document = json::parse(text, nullptr, false);
   if (!document.is_object()) return make_error(Errc::invalid_argument, "not a JSON object");
   const json none = json::object();
@@ -98,6 +98,7 @@ Result<void> Keyring::add_document(std::string_view text, bool legacy) {
   std::vector<std::pair<std::string, RegistryAuth>> read;
   for (const auto& [location, entry] : auths.items()) {
     TRY(auto auth, read_auth(location, entry));
+    auth.source = source;
     read.emplace_back(location, std::move(auth));
   }
   for (auto& [location, auth] : read) add(location, std::move(auth));
@@ -142,7 +143,9 @@ PullSecrets read_pull_secrets(const kube::Pod& pod, const kube::ObjectSet& objec
       out.unreadable.push_back(reference.name + ": no " + key);
       continue;
     }
-    const auto added = out.keyring.add_document(data->second, legacy);
+    const auto& meta = secret->metadata;
+    const auto source = std::make_shared<const SecretSource>(SecretSource{meta.uid, meta.ns, meta.name});
+    const auto added = out.keyring.add_document(data->second, legacy, source);
     if (!added) out.unreadable.push_back(reference.name + ": " + key + ": " + added.error().message);
   }
   return out;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,9 +14,15 @@
 
 namespace keelson::agent {
 
+// The Secret that credentials come from.
+struct SecretSource {
+  std::string uid, ns, name;
+};
+
 struct RegistryAuth {
   std::string username, password;
-  bool operator==(const RegistryAuth&) const = default;
+  std::shared_ptr<const SecretSource> source{};  // null: the node's own
+  bool operator==(const RegistryAuth& other) const { return username == other.username && password == other.password; }
 };
 
 // Credentials by the registry, and the beginning of the repository, that they are for.
@@ -25,7 +32,7 @@ class Keyring {
   void add(std::string_view location, RegistryAuth auth);
   // A document of a kubernetes.io/dockerconfigjson Secret, or (`legacy`) a kubernetes.io/dockercfg one. Errors name
   // what is wrong, and never the credentials.
-  Result<void> add_document(std::string_view json, bool legacy);
+  Result<void> add_document(std::string_view json, bool legacy, std::shared_ptr<const SecretSource> source = nullptr);
 
   // What may be tried for the repository of `image` (as the spec writes it), the most specific location first.
   [[nodiscard]] std::vector<RegistryAuth> find(std::string_view image) const;

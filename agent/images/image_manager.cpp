@@ -32,6 +32,17 @@ std::string fingerprint(const std::vector<RegistryAuth>& auths) {
   return " " + to_hex(sha256(all)).substr(0, 16);
 }
 
+// The Secrets among the credentials, as records have them.
+std::vector<PullSecret> secrets_of(const std::vector<RegistryAuth>& auths) {
+  std::vector<PullSecret> out;
+  for (const auto& auth : auths) {
+    if (!auth.source) continue;
+    out.push_back(
+        {auth.source->uid, auth.source->ns, auth.source->name, credential_hash(auth.username, auth.password)});
+  }
+  return out;
+}
+
 constexpr auto kLookAgain = std::chrono::seconds(10);
 // A failed pull shows as ErrImagePull for this long, then as ImagePullBackOff until it is tried again.
 constexpr auto kShowError = std::chrono::seconds(1);
@@ -44,6 +55,7 @@ struct ImageManager::Pull {
   std::string name;
   std::string registry;
   std::vector<RegistryAuth> auths;
+  std::optional<RegistryAuth> used;  // that the registry took
   bool begun = false;
   bool done = false;
   std::optional<Error> error;
@@ -98,17 +110,13 @@ Awaitable<ImageOutcome> ImageManager::ensure(ImageRequest request, PodJournal& j
       journal.event(EntryKind::warning, request.object, "InspectFailed", text);
       co_return waiting("ImageInspectError", text, clock_.now() + kLookAgain);
     }
-    if (*seen) {
+    if (*seen && is_accessible(*name, **seen, request.auths)) {
       journal.event(
           EntryKind::normal, request.object, "Pulled",
           "Container image " + in_quotes(request.image) + " already present on machine and can be accessed by the pod");
       co_return ImageOutcome{.facts = **seen, .wait = {}};
     }
-    if (request.policy == "Never") {
-      const auto text = "Container image " + in_quotes(request.image) + " is not present with pull policy of Never";
-      journal.event(EntryKind::warning, request.object, "ErrImageNeverPull", text);
-      co_return waiting("ErrImageNeverPull", text, clock_.now() + kLookAgain);
-    }
+    if (request.policy == "Never") co_return never_pulled(request, journal);
   }
   if (request.auths.empty()) request.auths = node_credentials_.find(*name);
   // Other credentials are another try.
@@ -121,6 +129,23 @@ Awaitable<ImageOutcome> ImageManager::ensure(ImageRequest request, PodJournal& j
   }
   if (before_pull) before_pull();
   co_return co_await pull(std::move(request), *name, journal);
+}
+
+// The same for an image that is not here and for one that is not for this pod: that it is here is nobody's business.
+ImageOutcome ImageManager::never_pulled(const ImageRequest& request, PodJournal& journal) const {
+  const auto text = "Container image " + in_quotes(request.image) + " is not present with pull policy of Never";
+  journal.event(EntryKind::warning, request.object, "ErrImageNeverPull", text);
+  return waiting("ErrImageNeverPull", text, clock_.now() + kLookAgain);
+}
+
+bool ImageManager::is_accessible(const std::string& name, const ImageFacts& facts,
+                                 const std::vector<RegistryAuth>& auths) const {
+  return records_ == nullptr || !records_->must_pull(name, facts.ref, secrets_of(auths));
+}
+
+void ImageManager::image_removed(const std::string& id) {
+  std::erase_if(present_, [&](const auto& entry) { return entry.second.ref == id; });
+  if (records_ != nullptr) records_->removed(id);
 }
 
 Semaphore& ImageManager::places_of(const std::string& registry) {
@@ -144,19 +169,23 @@ std::shared_ptr<ImageManager::Pull> ImageManager::join_pull(const std::string& n
 }
 
 // With each of the credentials until one does; what all of them gave where none did.
-Awaitable<std::optional<Error>> ImageManager::pull_with(std::string name, std::vector<RegistryAuth> auths) {
+Awaitable<std::optional<Error>> ImageManager::pull_with(std::shared_ptr<Pull> pull) {
+  const auto& auths = pull->auths;
   std::optional<Error> failure;
   std::vector<std::string> messages;
   const auto tries = std::max<std::size_t>(auths.size(), 1);
   for (std::size_t i = 0; i < tries; ++i) {
     cri::v1::PullImageRequest request;
-    request.mutable_image()->set_image(name);
+    request.mutable_image()->set_image(pull->name);
     if (i < auths.size()) {
       request.mutable_auth()->set_username(auths[i].username);
       request.mutable_auth()->set_password(auths[i].password);
     }
     const auto pulled = co_await images_.pull_image(std::move(request));
-    if (pulled) co_return std::nullopt;
+    if (pulled) {
+      if (i < auths.size()) pull->used = auths[i];
+      co_return std::nullopt;
+    }
     failure = pulled.error();
     messages.push_back(failure->message);
   }
@@ -170,7 +199,8 @@ Awaitable<void> ImageManager::run_pull(std::shared_ptr<Pull> pull) {
   pull->begun = true;
   for (auto* waiter : pull->waiters) waiter->notify();
   const auto start = clock_.steady_now();
-  pull->error = co_await pull_with(pull->name, pull->auths);
+  if (records_ != nullptr) co_await records_->intend(pull->name);
+  pull->error = co_await pull_with(pull);
   pull->took = clock_.steady_now() - start;
   present_.erase(pull->name);
   if (!pull->error) {
@@ -178,10 +208,22 @@ Awaitable<void> ImageManager::run_pull(std::shared_ptr<Pull> pull) {
     inspect.mutable_image()->set_image(pull->name);
     const auto reply = co_await images_.image_status(std::move(inspect));
     if (reply) pull->size = reply->image().size();
+    co_await record(pull, reply ? reply->image().id() : std::string());
+  } else if (records_ != nullptr) {
+    co_await records_->failed(pull->name);
   }
   pull->done = true;
   pulls_.erase(pull->key);
   for (auto* waiter : pull->waiters) waiter->notify();
+}
+
+// Who may use it from now on. Where the runtime does not tell what it pulled, the intent stays, and so the doubt.
+Awaitable<void> ImageManager::record(std::shared_ptr<Pull> pull, std::string ref) {
+  if (records_ == nullptr || ref.empty()) co_return;
+  PullAccess access;
+  if (pull->used) access.secrets = secrets_of({*pull->used});
+  access.every_pod = access.secrets.empty();
+  co_await records_->pulled(pull->name, std::move(ref), std::move(access));
 }
 
 // What `keelson explain` shows while the pull goes on: since when, from where, and what it waits for itself.

@@ -12,6 +12,7 @@
 
 #include "agent/images/credentials.hpp"
 #include "agent/images/pull_rate.hpp"
+#include "agent/images/pull_records.hpp"
 #include "agent/journal/journal.hpp"
 #include "agent/spec/security.hpp"
 #include "base/backoff.hpp"
@@ -65,11 +66,11 @@ class ImageManager {
   // The runtime said that the image is not there after all: look again next time.
   void forget(const std::string& image);
   // The image with this ID was removed.
-  void image_removed(const std::string& id) {
-    std::erase_if(present_, [&](const auto& entry) { return entry.second.ref == id; });
-  }
+  void image_removed(const std::string& id);
   // The node's own credentials, tried for images that a pod's own do not match.
   void set_node_credentials(Keyring keyring) { node_credentials_ = std::move(keyring); }
+  // Which pods may use an image that is here; without it, all may.
+  void set_records(PullRecords& records) { records_ = &records; }
   // Number of pulls under way, for the progress line.
   [[nodiscard]] std::size_t pulling() const { return pulls_.size(); }
   // Stops pulls and waits for their end.
@@ -80,7 +81,11 @@ class ImageManager {
   Awaitable<Result<std::optional<ImageFacts>>> inspect(std::string image);
   Awaitable<ImageOutcome> pull(ImageRequest request, std::string name, PodJournal& journal);
   std::shared_ptr<Pull> join_pull(const std::string& name, std::vector<RegistryAuth> auths);
-  Awaitable<std::optional<Error>> pull_with(std::string name, std::vector<RegistryAuth> auths);
+  Awaitable<std::optional<Error>> pull_with(std::shared_ptr<Pull> pull);
+  Awaitable<void> record(std::shared_ptr<Pull> pull, std::string ref);
+  [[nodiscard]] bool is_accessible(const std::string& name, const ImageFacts& facts,
+                                   const std::vector<RegistryAuth>& auths) const;
+  ImageOutcome never_pulled(const ImageRequest& request, PodJournal& journal) const;
   [[nodiscard]] Semaphore& places_of(const std::string& registry);
   void tell_wait(const Pull& pull, const ImageRequest& request, PodJournal& journal) const;
   Awaitable<void> run_pull(std::shared_ptr<Pull> pull);
@@ -92,6 +97,7 @@ class ImageManager {
   PullLimits limits_;
   PullRate rate_;
   Keyring node_credentials_;
+  PullRecords* records_ = nullptr;
   std::map<std::string, std::unique_ptr<Semaphore>> places_;  // by registry
   BackoffTable backoff_;
   std::map<std::string, std::string> last_error_;       // by backoff key

@@ -1,5 +1,7 @@
 """Pulling from a registry on the loopback of the node: policies, credentials, a missing or slow one, backoff."""
 
+import signal
+
 import pytest
 
 from harness.manifests import pod
@@ -96,6 +98,34 @@ def test_pull_secrets(node, registry):
     assert "Unable to retrieve some image pull secrets (gone); attempting to pull the image may not succeed." in told
     node.wait_pod("c", lambda found: waiting_reason(found) in ("ErrImagePull", "ImagePullBackOff"))
     assert PASSWORD not in node.agent.log_text()
+
+
+@pytest.mark.registry_auth
+@pytest.mark.runtimes("1.6", "2.2")
+def test_an_image_pulled_with_a_secret_is_not_for_everybody(node, registry):
+    """That it is here already helps only pods with such credentials, and an agent that starts anew knows that, too."""
+
+    def using(name: str, policy: str, *secrets: str) -> dict:
+        made = with_secrets(name, "private:1", *secrets)
+        made["spec"]["containers"][0]["imagePullPolicy"] = policy
+        return made
+
+    registry.push("private:1")
+    node.apply("secrets.yaml", pull_secret("mine"), pull_secret("copy"), pull_secret("wrong", "no"))
+    node.apply("first.yaml", using("first", "IfNotPresent", "mine"))
+    node.wait_ready("first")
+    for restarted in (False, True):
+        if restarted:
+            node.agent.process.stop(signal.SIGKILL)
+            node.agent.start()
+        end = "2" if restarted else "1"
+        node.apply("bare.yaml", using("bare" + end, "IfNotPresent"), using("wrong" + end, "IfNotPresent", "wrong"))
+        node.apply("never.yaml", using("never" + end, "Never"))
+        node.apply("copy.yaml", using("copy" + end, "Never", "copy"))
+        node.wait_ready("copy" + end)
+        for name in ("bare", "wrong"):
+            node.wait_pod(name + end, lambda found: waiting_reason(found) in ("ErrImagePull", "ImagePullBackOff"))
+        node.wait_pod("never" + end, lambda found: waiting_reason(found) == "ErrImageNeverPull")
 
 
 @pytest.mark.registry_auth
