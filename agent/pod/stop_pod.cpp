@@ -163,10 +163,8 @@ Awaitable<Result<void>> PodWorker::remove_everything() {
   ctx_.probes.remove(uid());
   const OpenStep step(journal(), "pod", "remove");
   for (const auto& sandbox : observed_.sandboxes) {
-    cri::v1::RemovePodSandboxRequest request;
-    request.set_pod_sandbox_id(sandbox.id);
-    const auto removed = co_await ctx_.runtime.remove_pod_sandbox(std::move(request));
-    if (!removed && !is_gone(removed.error())) co_return removed.error().context("remove sandbox");
+    const auto removed = co_await remove_sandbox(sandbox.id);
+    if (!removed) co_return removed.error().context("remove sandbox");
   }
   CO_CHECK_OK(co_await ctx_.volumes.tear_down(uid()));
   struct Rest {

@@ -243,9 +243,7 @@ Awaitable<void> PodWorker::forget_cut_starts() {
     if (half_started_.count(c.id) == 0 || c.state == RunState::created) continue;
     half_started_.erase(c.id);
     if (c.state != RunState::exited || c.started_at != SystemTime{}) continue;
-    cri::v1::RemoveContainerRequest request;
-    request.set_container_id(c.id);
-    const auto removed = co_await ctx_.runtime.remove_container(std::move(request));
+    const auto removed = co_await remove_container(c.id);
     if (!removed) continue;
     log_info("a start that an earlier agent began is made again", {{"pod", key()}, {"container", c.name}});
     std::erase_if(observed_.containers, [&](const auto& other) { return other.id == c.id; });
@@ -347,17 +345,13 @@ Awaitable<bool> PodWorker::perform(Plan next) {
     co_return stopped.has_value();
   }
   for (const auto& id : next.remove) {
-    cri::v1::RemoveContainerRequest request;
-    request.set_container_id(id);
-    const auto removed = co_await ctx_.runtime.remove_container(std::move(request));
+    const auto removed = co_await remove_container(id);
     if (!removed) log_warn("container not removed", {{"pod", key()}, {"container", id}, {"error", removed.error()}});
     if (removed) co_await remove_logs(id);
     look_at_all_ = true;
   }
   for (const auto& id : next.remove_sandboxes) {
-    cri::v1::RemovePodSandboxRequest request;
-    request.set_pod_sandbox_id(id);
-    const auto removed = co_await ctx_.runtime.remove_pod_sandbox(std::move(request));
+    const auto removed = co_await remove_sandbox(id);
     if (!removed) log_warn("sandbox not removed", {{"pod", key()}, {"sandbox", id}, {"error", removed.error()}});
     look_at_all_ = true;
   }

@@ -120,6 +120,11 @@ class PodWorker {
                            std::shared_ptr<Result<void>> out);
   Awaitable<Result<void>> stop_everything(std::int64_t grace);
   Awaitable<Result<void>> remove_everything();
+
+  // remove.cpp
+  Awaitable<Result<void>> remove_container(std::string id);
+  Awaitable<Result<void>> remove_sandbox(std::string id);
+  Awaitable<bool> kill_rest(std::vector<std::string> container_ids);
   Awaitable<void> remove_logs(std::string container_id);
   Awaitable<void> stop_and_remove();
   Awaitable<void> finish();
