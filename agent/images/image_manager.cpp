@@ -208,7 +208,9 @@ Awaitable<void> ImageManager::run_pull(std::shared_ptr<Pull> pull) {
     inspect.mutable_image()->set_image(pull->name);
     const auto reply = co_await images_.image_status(std::move(inspect));
     if (reply) pull->size = reply->image().size();
-    co_await record(pull, reply ? reply->image().id() : std::string());
+    std::string ref;
+    if (reply) ref = reply->image().id();
+    co_await record(pull, std::move(ref));
   } else if (records_ != nullptr) {
     co_await records_->failed(pull->name);
   }

@@ -108,7 +108,10 @@ void PullRecords::load() {
 Awaitable<void> PullRecords::intend(std::string name) {
   const bool known = intended_.count(name) > 0;
   ++intended_[name];
-  if (!known) co_await write(record_path(dir_ / "pulling", name), encode_intent(name));
+  if (known) co_return;
+  auto path = record_path(dir_ / "pulling", name);
+  auto text = encode_intent(name);
+  co_await write(std::move(path), std::move(text));
 }
 
 Awaitable<void> PullRecords::pulled(std::string name, std::string ref, PullAccess access) {
@@ -117,8 +120,9 @@ Awaitable<void> PullRecords::pulled(std::string name, std::string ref, PullAcces
   auto& record = pulled_.try_emplace(ref, std::move(fresh)).first->second;
   if (grant(record, repository_of(name), access)) {
     record.updated = clock_.now();
+    auto path = record_path(dir_ / "pulled", ref);
     auto text = encode_pulled(record);
-    co_await write(record_path(dir_ / "pulled", ref), std::move(text));
+    co_await write(std::move(path), std::move(text));
   }
   co_await failed(std::move(name));
 }
