@@ -1,6 +1,7 @@
 #include "proxy/proxier.hpp"
 
 #include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <thread>
 #include <utility>
 
@@ -31,7 +32,7 @@ Proxier::Proxier(const Executor& executor, ProxyConfig config, std::string node_
       node_ips_(std::move(node_ips)),
       clock_(clock),
       iptables_(iptables),
-      conntrack_(conntrack),
+      conntrack_(executor, clock, conntrack),
       wake_(executor) {}
 
 void Proxier::changed() {
@@ -92,6 +93,11 @@ void Proxier::slices_synced() {
 }
 
 Awaitable<void> Proxier::run() {
+  using boost::asio::experimental::awaitable_operators::operator&&;
+  co_await (run_syncs() && conntrack_.run());
+}
+
+Awaitable<void> Proxier::run_syncs() {
   while (!synced()) co_await wake_.wait();
   co_await probe_families();
   while (true) {
@@ -194,7 +200,7 @@ Awaitable<void> Proxier::sync_all() {
   const std::vector<std::string> dirty = model_.take_dirty();
   for (FamilyState& state : families_) {
     // A family that waits for its retry does not see these changes now; its full sync will.
-    if (!dirty.empty()) state.udp_changed.insert(state.udp_changed.end(), dirty.begin(), dirty.end());
+    state.flows_changed.insert(state.flows_changed.end(), dirty.begin(), dirty.end());
     const bool waits = state.retry_at && start < *state.retry_at;
     if (!waits) co_await sync(state, dirty);
   }
@@ -216,7 +222,9 @@ Awaitable<void> Proxier::sync(FamilyState& state, const std::vector<std::string>
     result = co_await write_partial(state, dirty);
   }
   note_result(state, result, full);
-  if (result) co_await clean_conntrack(state, full);
+  if (result) {
+    conntrack_.written(model_, state.status.family, std::exchange(state.flows_changed, {}), full, node_ips_);
+  }
 }
 
 Awaitable<Result<void>> Proxier::write_full(FamilyState& state) {
@@ -259,27 +267,6 @@ void Proxier::note_result(FamilyState& state, const Result<void>& result, bool f
                                      {"services", model_.services().size()},
                                      {"nat", status.rules.nat},
                                      {"filter", status.rules.filter}});
-}
-
-Awaitable<void> Proxier::clean_conntrack(FamilyState& state, bool full) {
-  std::vector<std::string> keys = std::exchange(state.udp_changed, {});
-  if (full) {
-    for (const auto& [key, entry] : model_.services()) keys.emplace_back(key);
-  }
-  std::sort(keys.begin(), keys.end());
-  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-  state.udp.update(model_, state.status.family, keys, state.stale);
-  if (state.stale.empty()) co_return;
-  state.stale.set_node_ips(node_ips_);
-  const auto removed = co_await conntrack_.remove_stale(state.status.family, state.stale);
-  if (!removed) {  // kept, and tried again after the next sync
-    log_warn("stale UDP flows may remain", {{"family", to_string(state.status.family)}, {"error", removed.error()}});
-    co_return;
-  }
-  state.stale = {};
-  if (*removed > 0) {
-    log_info("removed stale UDP flows", {{"family", to_string(state.status.family)}, {"count", *removed}});
-  }
 }
 
 ProxierStatus Proxier::status() const {

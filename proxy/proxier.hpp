@@ -10,7 +10,7 @@
 #include "base/clock.hpp"
 #include "base/notifier.hpp"
 #include "proxy/config.hpp"
-#include "proxy/conntrack.hpp"
+#include "proxy/conntrack_reconciler.hpp"
 #include "proxy/iptables_runner.hpp"
 #include "proxy/model.hpp"
 #include "proxy/rule_sync.hpp"
@@ -66,6 +66,11 @@ class Proxier {
   // Writes until cancelled. Errors are retried with backoff, by a full sync.
   Awaitable<void> run();
   [[nodiscard]] ProxierStatus status() const;
+  // Of the removal of stale flows.
+  [[nodiscard]] const ConntrackStatus& conntrack_status(Family family) const { return conntrack_.status(family); }
+  // What it knows, to be looked at.
+  [[nodiscard]] const Model& model() const { return model_; }
+  [[nodiscard]] const std::string& node_name() const { return node_name_; }
   // Called on the loop after each sync, successful or not.
   void on_sync(std::function<void()> callback) { on_sync_ = std::move(callback); }
 
@@ -73,24 +78,22 @@ class Proxier {
   struct FamilyState {
     FamilyStatus status;
     RuleSync rules;
-    UdpTracker udp;
     CompileOptions options;  // of the last sync
     bool random_fully = true;
     bool need_full = true;                 // asked for
     bool in_doubt = false;                 // a sync began and has not succeeded: what the kernel holds is not known
-    std::vector<std::string> udp_changed;  // Services changed since the last look at UDP
-    StaleUdp stale;                        // to be removed from conntrack
+    std::vector<std::string> flows_changed;  // Services changed since the last success, for conntrack
     std::optional<SteadyTime> retry_at;
     Nanoseconds retry_delay{};
     SteadyTime last_full{};
   };
 
+  Awaitable<void> run_syncs();
   Awaitable<void> probe_families();
   Awaitable<void> sync_all();
   Awaitable<void> sync(FamilyState& state, const std::vector<std::string>& dirty);
   Awaitable<Result<void>> write_full(FamilyState& state);
   Awaitable<Result<void>> write_partial(FamilyState& state, const std::vector<std::string>& dirty);
-  Awaitable<void> clean_conntrack(FamilyState& state, bool full);
   void note_result(FamilyState& state, const Result<void>& result, bool full);
   void check_canaries();
   void refresh_options(FamilyState& state);
@@ -106,7 +109,7 @@ class Proxier {
   std::vector<IpAddress> node_ips_;
   const Clock& clock_;
   IptablesRunner& iptables_;
-  ConntrackCleaner& conntrack_;
+  ConntrackReconciler conntrack_;
   Model model_;
   std::vector<FamilyState> families_;
   Notifier wake_;

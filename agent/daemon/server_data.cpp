@@ -159,7 +159,7 @@ json NodeData::status() {
            {{"pods", pods.size()},
             {"podsReady", ready},
             {"imagePulls", parts_.images.pulling()},
-            {"services", parts_.services.services().size()},
+            {"services", parts_.services.service_count()},
             {"workloads", workloads().size()},
             {"problems", parts_.source ? parts_.source->problems().size() : 0}}}};
 }
