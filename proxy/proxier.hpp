@@ -1,19 +1,20 @@
-// The Service proxy of one node, iptables backend: keeps the kernel's rules equal to the Services and EndpointSlices it
-// is told of. Lives on the loop's thread; constructible alone in a test, with a fake IptablesRunner.
+// The Service proxy of one node: keeps the kernel's rules equal to the Services and EndpointSlices it is told of, through
+// the backend of its mode (backend.hpp). Lives on the loop's thread; constructible alone in a test, with a fake IptablesRunner.
 //   producer: the agent's sources (set_*, remove_*)  ->  the model's dirty set (latest wins)  ->  consumer: run()
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/clock.hpp"
 #include "base/notifier.hpp"
+#include "proxy/backend.hpp"
 #include "proxy/config.hpp"
 #include "proxy/conntrack_reconciler.hpp"
 #include "proxy/iptables_runner.hpp"
 #include "proxy/model.hpp"
-#include "proxy/rule_sync.hpp"
 
 namespace keelson::kube {
 struct EndpointSlice;
@@ -22,9 +23,11 @@ struct Service;
 
 namespace keelson::proxy {
 
+class NftKernel;
+
 struct FamilyStatus {
   Family family = Family::ipv4;
-  IptablesBackend backend = IptablesBackend::nft;
+  std::string_view backend;  // RuleBackend::name()
   std::optional<SystemTime> last_sync;  // last success, also when there was nothing to write
   std::optional<SystemTime> last_full_sync;
   RuleCounts rules;
@@ -41,8 +44,9 @@ struct ProxierStatus {
 class Proxier {
  public:
   // `node_ips`: one per family in use, the primary first; a family without one is not programmed (none: IPv4 only).
+  // Without `nft` only the iptables mode works, and nftables rules of a former mode are left alone.
   Proxier(const Executor& executor, ProxyConfig config, std::string node_name, std::vector<IpAddress> node_ips,
-          const Clock& clock, IptablesRunner& iptables, ConntrackCleaner& conntrack);
+          const Clock& clock, IptablesRunner& iptables, ConntrackCleaner& conntrack, NftKernel* nft = nullptr);
 
   // The object as it is now, in place of what was known under its namespace and name. What cannot be used of it is
   // logged by object and field; the rest counts.
@@ -77,9 +81,9 @@ class Proxier {
  private:
   struct FamilyState {
     FamilyStatus status;
-    RuleSync rules;
+    std::unique_ptr<RuleBackend> rules;
     CompileOptions options;  // of the last sync
-    bool random_fully = true;
+    bool other_mode_removed = false;
     bool need_full = true;                 // asked for
     bool in_doubt = false;                 // a sync began and has not succeeded: what the kernel holds is not known
     std::vector<std::string> flows_changed;  // Services changed since the last success, for conntrack
@@ -90,10 +94,11 @@ class Proxier {
 
   Awaitable<void> run_syncs();
   Awaitable<void> probe_families();
+  Awaitable<Result<std::unique_ptr<RuleBackend>>> make_backend(Family family);
   Awaitable<void> sync_all();
   Awaitable<void> sync(FamilyState& state, const std::vector<std::string>& dirty);
-  Awaitable<Result<void>> write_full(FamilyState& state);
   Awaitable<Result<void>> write_partial(FamilyState& state, const std::vector<std::string>& dirty);
+  Awaitable<void> remove_other_mode(FamilyState& state);
   void note_result(FamilyState& state, const Result<void>& result, bool full);
   void check_canaries();
   void refresh_options(FamilyState& state);
@@ -110,6 +115,7 @@ class Proxier {
   const Clock& clock_;
   IptablesRunner& iptables_;
   ConntrackReconciler conntrack_;
+  NftKernel* nft_;
   Model model_;
   std::vector<FamilyState> families_;
   Notifier wake_;
@@ -122,8 +128,8 @@ class Proxier {
   std::string reported_problems_;  // of the configuration: logged once
 };
 
-// Removes every chain of ours and all jumps to them, in all tables of both families, knowing nothing but what the
-// kernel holds. A family that the kernel lacks is skipped.
-Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables);
+// Removes every iptables chain of ours and all jumps to them, in all tables of both families, and with `nft` the tables
+// kube-proxy of nftables, knowing nothing but what the kernel holds. A family that the kernel lacks is skipped.
+Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel* nft = nullptr);
 
 }  // namespace keelson::proxy

@@ -109,7 +109,7 @@ json NodeData::proxy_status() const {
   json families = json::array();
   for (const auto& f : status.families) {
     json item = {{"family", proxy::to_string(f.family)},
-                 {"backend", f.backend == proxy::IptablesBackend::nft ? "iptables-nft" : "iptables-legacy"},
+                 {"backend", f.backend},
                  {"filterRules", f.rules.filter},
                  {"natRules", f.rules.nat},
                  {"fullSyncs", f.full_syncs},
