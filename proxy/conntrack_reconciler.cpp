@@ -7,8 +7,8 @@
 namespace keelson::proxy {
 namespace {
 
-// A look takes at most a tenth of the time, and there are at most ten a second.
-constexpr Nanoseconds kLeastPause = Milliseconds(100);
+// A look takes at most a tenth of the time.
+constexpr Nanoseconds kLeastPause = Milliseconds(10);
 constexpr int kPauseFactor = 10;
 constexpr Nanoseconds kFirstRetry = Seconds(1);
 constexpr Nanoseconds kLongestRetry = Seconds(30);
@@ -25,6 +25,7 @@ void ConntrackReconciler::written(const Model& model, Family family, std::vector
   FamilyState& state = families_[index_of(family)];
   state.tracker.update(model, family, keys, state.pending);
   if (state.pending.empty()) return;
+  state.status.pending = true;
   state.pending.set_node_ips(node_ips);
   wake_.notify();
 }
@@ -78,6 +79,7 @@ Awaitable<void> ConntrackReconciler::look(Family family) {
     co_return;
   }
   status.last_error.clear();
+  status.pending = !state.pending.empty();
   state.retry_delay = {};
   status.removed += *removed;
   if (*removed > 0) log_info("removed stale flows", {{"family", to_string(family)}, {"count", *removed}});

@@ -52,7 +52,7 @@ class Node {
   void settle() {
     if (proxier_->status().pending) synced_ = false;
     const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while ((!synced_ || proxier_->status().pending) && std::chrono::steady_clock::now() < limit) {
+    while ((!synced_ || proxier_->status().pending || flows_pending()) && std::chrono::steady_clock::now() < limit) {
       loop_.restart();
       loop_.run_one_for(std::chrono::seconds(1));
     }
@@ -68,6 +68,9 @@ class Node {
       loop_.run_one_for(std::chrono::seconds(1));
     }
     return result;
+  }
+  [[nodiscard]] bool flows_pending() const {
+    return proxier_->conntrack_status(Family::ipv4).pending || proxier_->conntrack_status(Family::ipv6).pending;
   }
   SystemIptables& iptables() { return iptables_; }
   FamilyStatus status() { return proxier_->status().families.at(0); }
