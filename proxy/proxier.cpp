@@ -8,6 +8,8 @@
 #include "base/strings.hpp"
 #include "kube/endpoint_slice.hpp"
 #include "kube/service.hpp"
+#include "kube/time.hpp"
+#include "proxy/decision.hpp"
 #include "proxy/model_input.hpp"
 #include "proxy/sysctls.hpp"
 
@@ -22,6 +24,14 @@ void log_problems(const std::vector<std::string>& problems) {
   for (const std::string& text : problems) log_warn("ignored a part of an object", {{"problem", text}});
 }
 
+// When the pod or Service changed that the slice was written for.
+std::optional<SystemTime> trigger_time(const kube::EndpointSlice& slice) {
+  const auto it = slice.metadata.annotations.find("endpoints.kubernetes.io/last-change-trigger-time");
+  if (it == slice.metadata.annotations.end()) return std::nullopt;
+  const auto time = kube::parse_time(it->second);
+  return time ? std::optional<SystemTime>(*time) : std::nullopt;
+}
+
 }  // namespace
 
 Proxier::Proxier(const Executor& executor, ProxyConfig config, std::string node_name, std::vector<IpAddress> node_ips,
@@ -32,21 +42,26 @@ Proxier::Proxier(const Executor& executor, ProxyConfig config, std::string node_
       clock_(clock),
       iptables_(iptables),
       conntrack_(conntrack),
-      wake_(executor) {}
+      wake_(executor),
+      record_(clock.now()) {}
 
 void Proxier::changed() {
-  if (synced()) wake_.notify();
+  if (!synced()) return;
+  record_.queued(clock_.steady_now(), clock_.now());
+  wake_.notify();
 }
 
 void Proxier::set_service(const kube::Service& service) {
   ServiceInput input = read_service(service, model_.names());
   log_problems(input.problems);
   model_.apply_service(kube::object_key(service.metadata), std::move(input.spec));
+  record_.service_changed();
   changed();
 }
 
 void Proxier::remove_service(const std::string& key) {
   model_.apply_service(key, nullptr);
+  record_.service_changed();
   changed();
 }
 
@@ -59,11 +74,13 @@ void Proxier::set_slice(const kube::EndpointSlice& slice) {
   } else {
     model_.remove_endpoint_slice(key);
   }
+  record_.slice_changed(trigger_time(slice));
   changed();
 }
 
 void Proxier::remove_slice(const std::string& key) {
   model_.remove_endpoint_slice(key);
+  record_.slice_changed(std::nullopt);
   changed();
 }
 
@@ -138,8 +155,9 @@ Awaitable<void> Proxier::probe_families() {
   std::vector<std::string> ignored;
   const bool localhost =
       v4 && compile_options(config_, Family::ipv4, node_ips_, interface_addresses(), ignored).localhost_node_ports;
-  const SysctlReport report =
-      config_.tune_sysctls ? tune_sysctls(localhost, std::thread::hardware_concurrency()) : read_sysctls();
+  const SysctlReport report = config_.tune_sysctls
+                                  ? tune_sysctls(localhost, std::thread::hardware_concurrency(), config_.conntrack)
+                                  : read_sysctls();
   drop_invalid_ = !report.tcp_be_liberal;
   next_canary_ = clock_.steady_now() + config_.sync_period;
 }
@@ -173,6 +191,7 @@ void Proxier::check_canaries() {
     } else if (!*present) {
       log_warn("somebody flushed the rules; writing all of them again", {{"family", to_string(state.status.family)}});
       state.need_full = true;
+      record_.queued(clock_.steady_now(), clock_.now());
     }
   }
 }
@@ -192,6 +211,8 @@ void Proxier::refresh_options(FamilyState& state) {
 Awaitable<void> Proxier::sync_all() {
   const SteadyTime start = clock_.steady_now();
   const std::vector<std::string> dirty = model_.take_dirty();
+  update_health_ports(model_, dirty, health_ports_);
+  record_.begin(families_in_use());
   for (FamilyState& state : families_) {
     // A family that waits for its retry does not see these changes now; its full sync will.
     if (!dirty.empty()) state.udp_changed.insert(state.udp_changed.end(), dirty.begin(), dirty.end());
@@ -209,6 +230,7 @@ Awaitable<void> Proxier::sync(FamilyState& state, const std::vector<std::string>
       state.need_full || state.in_doubt || clock_.steady_now() - state.last_full >= config_.full_sync_period;
   state.in_doubt = true;
   state.need_full = false;  // whoever asks from here on wants another one
+  const SteadyTime start = clock_.steady_now();
   Result<void> result;
   if (full) {
     result = co_await write_full(state);
@@ -216,6 +238,7 @@ Awaitable<void> Proxier::sync(FamilyState& state, const std::vector<std::string>
     result = co_await write_partial(state, dirty);
   }
   note_result(state, result, full);
+  record_.ended(state.status.family, full, clock_.steady_now() - start, result.has_value(), clock_.now());
   if (result) co_await clean_conntrack(state, full);
 }
 
@@ -289,6 +312,34 @@ ProxierStatus Proxier::status() const {
     status.pending = status.pending || state.need_full || state.in_doubt;
   }
   return status;
+}
+
+std::vector<Family> Proxier::families_in_use() const {
+  std::vector<Family> out;
+  for (const FamilyState& state : families_) out.push_back(state.status.family);
+  return out;
+}
+
+ServiceFate Proxier::explain(const std::string& key) const {
+  std::vector<CompileOptions> options;
+  for (const FamilyState& state : families_) options.push_back(state.options);
+  return explain_service(model_, key, options);
+}
+
+Proxier::NoLocalEndpoints Proxier::no_local_endpoints(Family family) const {
+  NoLocalEndpoints out;
+  for (const auto& [key, entry] : model_.services()) {
+    const ServiceSpec* spec = entry->spec.get();
+    if (spec == nullptr || !(spec->internal_local || spec->external_local)) continue;
+    if (!spec->cluster_ips[index_of(family)].is_set()) continue;
+    for (const ServicePort& port : spec->ports) {
+      const PortDecision d = decide_port(*entry, port, model_, family);
+      if (!d.choice.has_any || !d.choice.local.empty()) continue;
+      if (d.policy.internal_local) ++out.internal;
+      if (d.policy.external_local && d.policy.externally_accessible) ++out.external;
+    }
+  }
+  return out;
 }
 
 Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables) {

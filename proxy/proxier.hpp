@@ -11,9 +11,12 @@
 #include "base/notifier.hpp"
 #include "proxy/config.hpp"
 #include "proxy/conntrack.hpp"
+#include "proxy/explain.hpp"
+#include "proxy/health_ports.hpp"
 #include "proxy/iptables_runner.hpp"
 #include "proxy/model.hpp"
 #include "proxy/rule_sync.hpp"
+#include "proxy/sync_record.hpp"
 
 namespace keelson::kube {
 struct EndpointSlice;
@@ -66,6 +69,20 @@ class Proxier {
   // Writes until cancelled. Errors are retried with backoff, by a full sync.
   Awaitable<void> run();
   [[nodiscard]] ProxierStatus status() const;
+  // What became of changes, for health and metrics.
+  [[nodiscard]] const SyncRecord& record() const { return record_; }
+  // Longer than that no change may wait in a healthy proxy. (kube-proxy's healthz)
+  [[nodiscard]] Nanoseconds patience() const { return config_.sync_period * 2; }
+  [[nodiscard]] const HealthPorts& health_ports() const { return health_ports_; }
+  [[nodiscard]] const Model& model() const { return model_; }
+  [[nodiscard]] const ProxyConfig& config() const { return config_; }
+  // How packets to the Service "namespace/name" are handled, in every family that is programmed.
+  [[nodiscard]] ServiceFate explain(const std::string& key) const;
+  // How many Services have a port that is dropped here for want of local endpoints, by policy.
+  struct NoLocalEndpoints {
+    std::size_t internal = 0, external = 0;
+  };
+  [[nodiscard]] NoLocalEndpoints no_local_endpoints(Family family) const;
   // Called on the loop after each sync, successful or not.
   void on_sync(std::function<void()> callback) { on_sync_ = std::move(callback); }
 
@@ -93,6 +110,7 @@ class Proxier {
   Awaitable<void> clean_conntrack(FamilyState& state, bool full);
   void note_result(FamilyState& state, const Result<void>& result, bool full);
   void check_canaries();
+  [[nodiscard]] std::vector<Family> families_in_use() const;
   void refresh_options(FamilyState& state);
   [[nodiscard]] bool due(const FamilyState& state, SteadyTime now) const;
   [[nodiscard]] SteadyTime next_wakeup(SteadyTime now) const;
@@ -111,6 +129,8 @@ class Proxier {
   std::vector<FamilyState> families_;
   Notifier wake_;
   std::function<void()> on_sync_;
+  SyncRecord record_;
+  HealthPorts health_ports_;
   bool services_synced_ = false;
   bool slices_synced_ = false;
   bool drop_invalid_ = true;
