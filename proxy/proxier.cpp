@@ -320,6 +320,15 @@ std::vector<Family> Proxier::families_in_use() const {
   return out;
 }
 
+std::optional<std::vector<IpAddress>> Proxier::node_port_addresses() const {
+  std::vector<IpAddress> out;
+  for (const FamilyState& state : families_) {
+    if (!state.options.node_port_ips) return std::nullopt;
+    out.insert(out.end(), state.options.node_port_ips->begin(), state.options.node_port_ips->end());
+  }
+  return families_.empty() ? std::nullopt : std::optional(std::move(out));
+}
+
 ServiceFate Proxier::explain(const std::string& key) const {
   std::vector<CompileOptions> options;
   for (const FamilyState& state : families_) options.push_back(state.options);

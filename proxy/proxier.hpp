@@ -76,6 +76,10 @@ class Proxier {
   [[nodiscard]] const HealthPorts& health_ports() const { return health_ports_; }
   [[nodiscard]] const Model& model() const { return model_; }
   [[nodiscard]] const ProxyConfig& config() const { return config_; }
+  // "iptables" or "nftables".
+  [[nodiscard]] std::string_view mode() const { return "iptables"; }
+  // The addresses that take node ports, of all families that are programmed; nothing: every address of the node.
+  [[nodiscard]] std::optional<std::vector<IpAddress>> node_port_addresses() const;
   // How packets to the Service "namespace/name" are handled, in every family that is programmed.
   [[nodiscard]] ServiceFate explain(const std::string& key) const;
   // How many Services have a port that is dropped here for want of local endpoints, by policy.
