@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "proxy/backend.hpp"
 #include "proxy/compile.hpp"
 #include "proxy/saved_rules.hpp"
 
@@ -18,11 +19,6 @@ struct RestoreInput {
   std::string text;          // empty: nothing to write
   std::size_t services = 0;  // looked at
   [[nodiscard]] bool empty() const { return text.empty(); }
-};
-
-struct RuleCounts {
-  std::size_t filter = 0;
-  std::size_t nat = 0;
 };
 
 class RuleSync {

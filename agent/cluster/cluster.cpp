@@ -122,12 +122,24 @@ Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
                                                       statuses_, needs.facts.name, needs.options.manifests,
                                                       [this](const kube::Pod& pod) { return refused_here(pod); })),
       feed_(needs.executor, *api_, proxy_api_ ? *proxy_api_ : *api_, needs.options.proxy_enabled,
-            {.on_services =
-                 [this](const ServiceFeed::ServiceList& list) {
-                   needs_.services.set_services(list);
-                   objects_.set_services(list);
+            {.set =
+                 [this](const kube::Service& service) {
+                   needs_.services.set_service(service);
+                   objects_.set_service(service);
                  },
-             .on_slices = [this](const ServiceFeed::SliceList& list) { needs_.services.set_slices(list); }}),
+             .removed =
+                 [this](const std::string& key) {
+                   needs_.services.remove_service(key);
+                   objects_.remove_service(key);
+                 },
+             .synced =
+                 [this] {
+                   needs_.services.services_synced();
+                   objects_.services_synced();
+                 }},
+            {.set = [this](const kube::EndpointSlice& slice) { needs_.services.set_slice(slice); },
+             .removed = [this](const std::string& key) { needs_.services.remove_slice(key); },
+             .synced = [this] { needs_.services.slices_synced(); }}),
       serving_(needs.executor, needs.data, *api_, needs.clock, needs.facts.name, needs.options.cluster.serving,
                prepared.certificate),
       pod_watch_(needs.executor, *api_,

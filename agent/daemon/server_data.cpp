@@ -109,7 +109,7 @@ json NodeData::proxy_status() const {
   json families = json::array();
   for (const auto& f : status.families) {
     json item = {{"family", proxy::to_string(f.family)},
-                 {"backend", f.backend == proxy::IptablesBackend::nft ? "iptables-nft" : "iptables-legacy"},
+                 {"backend", f.backend},
                  {"filterRules", f.rules.filter},
                  {"natRules", f.rules.nat},
                  {"fullSyncs", f.full_syncs},
@@ -159,7 +159,7 @@ json NodeData::status() {
            {{"pods", pods.size()},
             {"podsReady", ready},
             {"imagePulls", parts_.images.pulling()},
-            {"services", parts_.services.services().size()},
+            {"services", parts_.services.service_count()},
             {"workloads", workloads().size()},
             {"problems", parts_.source ? parts_.source->problems().size() : 0}}}};
 }

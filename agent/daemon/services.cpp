@@ -1,6 +1,7 @@
 #include "agent/daemon/services.hpp"
 
 #include "kube/endpoint_slice.hpp"
+#include "proxy/describe.hpp"
 
 namespace keelson::agent {
 namespace {
@@ -44,6 +45,30 @@ Services::Services(Executor executor, BlockingPool& pool, const Options& options
   proxier_.emplace(executor, options.proxy, node_name, parse_ips(node_ips), clock, iptables_, conntrack_);
 }
 
+void Services::set_service(const kube::Service& service) {
+  if (proxier_) proxier_->set_service(service);
+}
+
+void Services::remove_service(const std::string& key) {
+  if (proxier_) proxier_->remove_service(key);
+}
+
+void Services::set_slice(const kube::EndpointSlice& slice) {
+  if (proxier_) proxier_->set_slice(slice);
+}
+
+void Services::remove_slice(const std::string& key) {
+  if (proxier_) proxier_->remove_slice(key);
+}
+
+void Services::services_synced() {
+  if (proxier_) proxier_->services_synced();
+}
+
+void Services::slices_synced() {
+  if (proxier_) proxier_->slices_synced();
+}
+
 void Services::set_services(const ServiceList& services) {
   if (proxier_) {
     pass_differences(
@@ -62,6 +87,18 @@ void Services::set_slices(const SliceList& slices) {
     proxier_->slices_synced();
   }
   slices_ = slices;
+}
+
+Services::ServiceList Services::services() const {
+  return services_.empty() && proxier_ ? proxy::describe_services(proxier_->model()) : services_;
+}
+
+Services::SliceList Services::slices() const {
+  return slices_.empty() && proxier_ ? proxy::describe_slices(proxier_->model(), proxier_->node_name()) : slices_;
+}
+
+std::size_t Services::service_count() const {
+  return services_.empty() && proxier_ ? proxier_->model().services().size() : services_.size();
 }
 
 void Services::set_node_cidrs(const std::vector<std::string>& cidrs) {
