@@ -19,7 +19,7 @@ struct ProxyOptions {
   std::string metrics_address;   // metricsBindAddress; empty: 127.0.0.1:10249
   bool bind_hard_fail = false;   // bindAddressHardFail: an address that cannot be bound ends the start
   int oom_score_adj = -999;      // of `keelson proxy`
-  std::filesystem::path socket;  // of `keelson proxy`, for `keelson explain`
+  std::filesystem::path socket = "/run/keelson/proxy.sock";  // of `keelson proxy`, for `keelson explain`
 };
 
 struct BindAddress {

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/config/effective.hpp"
 #include "agent/stats/process.hpp"
 #include "base/log.hpp"
 
@@ -27,7 +28,7 @@ Awaitable<void> send_json(Exchange& x, std::string text) { co_await x.response.s
 
 }  // namespace
 
-ProxyServing::ProxyServing(Executor executor, const Clock& clock, const ProxyOptions& options, proxy::Proxier& proxier,
+ProxyServing::ProxyServing(Executor executor, const Clock& clock, const Options& options, proxy::Proxier& proxier,
                            ProxyServingSeams seams)
     : clock_(clock),
       options_(options),
@@ -67,14 +68,14 @@ void ProxyServing::add_metric_routes() {
   metric_routes_.add("GET", "/metrics", [this](Exchange& x) { return get_metrics(x); });
   metric_routes_.add("GET", "/metrics/slis", [this](Exchange& x) { return get_slis(x); });
   metric_routes_.add("GET", "/configz", [this](Exchange& x) {
-    const json config = {{"kubeproxy.config.k8s.io", seams_.config()}};
+    const json config = {{"kubeproxy.config.k8s.io", effective_proxy_config(options_)}};
     return send_json(x, config.dump(-1, ' ', false, json::error_handler_t::replace));
   });
 }
 
 Result<void> ProxyServing::start() {
-  CHECK_OK(serve(health_server_, "health", proxy_healthz_address(options_)));
-  CHECK_OK(serve(metric_server_, "metrics", proxy_metrics_address(options_)));
+  CHECK_OK(serve(health_server_, "health", proxy_healthz_address(options_.proxy_options)));
+  CHECK_OK(serve(metric_server_, "metrics", proxy_metrics_address(options_.proxy_options)));
   tasks_.spawn("health check node ports", node_ports_.run());
   return {};
 }
@@ -84,7 +85,7 @@ Result<void> ProxyServing::serve(TcpServer& server, const char* what, Result<Bin
   if (where->port == 0) return {};
   const auto started = server.start(where->ip, where->port);
   if (started) return {};
-  if (options_.bind_hard_fail) return started.error();
+  if (options_.proxy_options.bind_hard_fail) return started.error();
   log_warn("proxy not served yet; tried again every 5 s", {{"what", what}, {"error", started.error()}});
   tasks_.spawn(what, keep_trying(server, what, std::move(*where)));
   return {};

@@ -6,11 +6,10 @@
 
 #include <functional>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
-#include "agent/config/proxy_options.hpp"
+#include "agent/config/options.hpp"
 #include "agent/proxy/health.hpp"
 #include "agent/proxy/health_check_servers.hpp"
 #include "agent/proxy/metrics.hpp"
@@ -23,7 +22,6 @@ namespace keelson::agent {
 struct ProxyServingSeams {
   // Whether load balancers may choose the node; nothing: there is no Node to say so (no cluster).
   std::function<std::optional<bool>()> eligible;
-  std::function<nlohmann::json()> config;                // the KubeProxyConfiguration in force
   std::function<void(stats::MetricText&)> more_metrics;  // of others in this process; may be empty
   // An event about a Service, "namespace/name": type Warning. May be empty.
   std::function<void(const std::string& service, const std::string& reason, const std::string& message)> on_event;
@@ -32,7 +30,7 @@ struct ProxyServingSeams {
 class ProxyServing {
  public:
   // `proxier` must outlive this; its on_sync() is taken.
-  ProxyServing(Executor executor, const Clock& clock, const ProxyOptions& options, proxy::Proxier& proxier,
+  ProxyServing(Executor executor, const Clock& clock, const Options& options, proxy::Proxier& proxier,
                ProxyServingSeams seams);
 
   // Begins to serve. An address that cannot be bound is tried again every 5 s, or is the error with
@@ -52,7 +50,7 @@ class ProxyServing {
   Awaitable<void> get_slis(Exchange& x);
 
   const Clock& clock_;
-  const ProxyOptions& options_;
+  const Options& options_;
   proxy::Proxier& proxier_;
   ProxyServingSeams seams_;
   Router health_routes_, metric_routes_;
