@@ -306,13 +306,15 @@ ProxierStatus Proxier::status() const {
   return status;
 }
 
-Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel*) {
+Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel*, bool beside_kubelet) {
   for (const Family family : kFamilies) {
     const auto info = co_await iptables.probe(family);
     if (!info && info.error().code == Errc::unavailable) co_return info.error();
     if (!info) continue;
     CO_TRY(const std::string text, co_await iptables.save(family));
-    std::string input = cleanup_input(parse_saved(text));
+    SavedRules saved = parse_saved(text);
+    if (beside_kubelet) saved = without_kubelet_chains(std::move(saved));
+    std::string input = cleanup_input(saved);
     if (input.empty()) continue;
     CO_CHECK_OK(co_await iptables.restore(family, std::move(input)));
   }

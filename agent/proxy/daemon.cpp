@@ -244,7 +244,7 @@ Awaitable<void> ProxyDaemon::stop() {
 
 Awaitable<void> ProxyDaemon::remove_rules() {
   proxy::SystemIptables iptables;
-  const auto cleaned = co_await proxy::cleanup_rules(iptables);
+  const auto cleaned = co_await proxy::cleanup_rules(iptables, nullptr, true);
   if (cleaned) co_return;
   log_error("rules not removed", {{"error", cleaned.error()}});
   exit_code_ = 1;

@@ -80,6 +80,22 @@ void write_iptables(MetricText& out, const proxy::Proxier& p, const proxy::Proxi
       [&](const auto& label, const auto&, const auto& record) { out.sample(number(record.partial_failures), label); });
 }
 
+void write_nftables(MetricText& out, const proxy::Proxier& p, const proxy::ProxierStatus& status) {
+  per_family(out, p, status, "kubeproxy_sync_proxy_rules_nftables_sync_failures_total", "counter",
+             "[ALPHA] Cumulative proxy nftables sync failures",
+             [&](const auto& label, const auto&, const auto& record) {
+               out.sample(number(record.full_failures + record.partial_failures), label);
+             });
+}
+
+void write_conntrack(MetricText& out, const proxy::Proxier& p, const proxy::ProxierStatus& status) {
+  per_family(out, p, status, "kubeproxy_conntrack_reconciler_deleted_entries_total", "counter",
+             "[ALPHA] Cumulative conntrack flows deleted by conntrack reconciler",
+             [&](const auto& label, const auto& f, const auto&) {
+               out.sample(number(p.conntrack_status(f.family).removed), label);
+             });
+}
+
 void write_local_policies(MetricText& out, const proxy::Proxier& p, const proxy::ProxierStatus& status) {
   per_family(out, p, status, "kubeproxy_sync_proxy_rules_no_local_endpoints_total", "gauge",
              "[ALPHA] Number of services with a Local traffic policy and no endpoints",
@@ -112,7 +128,12 @@ void write_proxy_metrics(MetricText& out, const proxy::Proxier& proxier, const P
   write_durations(out, proxier, status);
   write_times(out, proxier, status);
   write_changes(out, proxier.record());
-  write_iptables(out, proxier, status);
+  if (proxier.mode() == "nftables") {
+    write_nftables(out, proxier, status);
+  } else {
+    write_iptables(out, proxier, status);
+  }
+  write_conntrack(out, proxier, status);
   write_local_policies(out, proxier, status);
   write_probes(out, probes);
 }
