@@ -9,6 +9,7 @@
 #include "base/strings.hpp"
 #include "kube/endpoint_slice.hpp"
 #include "kube/service.hpp"
+#include "kube/time.hpp"
 #include "proxy/iptables_backend.hpp"
 #include "proxy/model_input.hpp"
 #include "proxy/sysctls.hpp"
@@ -22,6 +23,14 @@ void log_problems(const std::vector<std::string>& problems) {
   for (const std::string& text : problems) log_warn("ignored a part of an object", {{"problem", text}});
 }
 
+// When the pod or Service changed that the slice was written for.
+std::optional<SystemTime> trigger_time(const kube::EndpointSlice& slice) {
+  const auto it = slice.metadata.annotations.find("endpoints.kubernetes.io/last-change-trigger-time");
+  if (it == slice.metadata.annotations.end()) return std::nullopt;
+  const auto time = kube::parse_time(it->second);
+  return time ? std::optional<SystemTime>(*time) : std::nullopt;
+}
+
 }  // namespace
 
 Proxier::Proxier(const Executor& executor, ProxyConfig config, std::string node_name, std::vector<IpAddress> node_ips,
@@ -33,21 +42,26 @@ Proxier::Proxier(const Executor& executor, ProxyConfig config, std::string node_
       iptables_(iptables),
       conntrack_(executor, clock, conntrack),
       nft_(nft),
-      wake_(executor) {}
+      wake_(executor),
+      record_(clock.now()) {}
 
 void Proxier::changed() {
-  if (synced()) wake_.notify();
+  if (!synced()) return;
+  record_.queued(clock_.steady_now(), clock_.now());
+  wake_.notify();
 }
 
 void Proxier::set_service(const kube::Service& service) {
   ServiceInput input = read_service(service, model_.names());
   log_problems(input.problems);
   model_.apply_service(kube::object_key(service.metadata), std::move(input.spec));
+  record_.service_changed();
   changed();
 }
 
 void Proxier::remove_service(const std::string& key) {
   model_.apply_service(key, nullptr);
+  record_.service_changed();
   changed();
 }
 
@@ -60,11 +74,13 @@ void Proxier::set_slice(const kube::EndpointSlice& slice) {
   } else {
     model_.remove_endpoint_slice(key);
   }
+  record_.slice_changed(trigger_time(slice));
   changed();
 }
 
 void Proxier::remove_slice(const std::string& key) {
   model_.remove_endpoint_slice(key);
+  record_.slice_changed(std::nullopt);
   changed();
 }
 
@@ -149,8 +165,9 @@ Awaitable<void> Proxier::probe_families() {
   std::vector<std::string> ignored;
   const bool localhost =
       v4 && compile_options(config_, Family::ipv4, node_ips_, interface_addresses(), ignored).localhost_node_ports;
-  const SysctlReport report =
-      config_.tune_sysctls ? tune_sysctls(localhost, std::thread::hardware_concurrency()) : read_sysctls();
+  const SysctlReport report = config_.tune_sysctls
+                                  ? tune_sysctls(localhost, std::thread::hardware_concurrency(), config_.conntrack)
+                                  : read_sysctls();
   drop_invalid_ = !report.tcp_be_liberal;
   next_canary_ = clock_.steady_now() + config_.sync_period;
 }
@@ -184,6 +201,7 @@ void Proxier::check_canaries() {
     } else if (!*present) {
       log_warn("somebody flushed the rules; writing all of them again", {{"family", to_string(state.status.family)}});
       state.need_full = true;
+      record_.queued(clock_.steady_now(), clock_.now());
     }
   }
 }
@@ -201,6 +219,8 @@ void Proxier::refresh_options(FamilyState& state) {
 Awaitable<void> Proxier::sync_all() {
   const SteadyTime start = clock_.steady_now();
   const std::vector<std::string> dirty = model_.take_dirty();
+  update_health_ports(model_, dirty, health_ports_);
+  record_.begin(families_in_use());
   for (FamilyState& state : families_) {
     // A family that waits for its retry does not see these changes now; its full sync will.
     state.flows_changed.insert(state.flows_changed.end(), dirty.begin(), dirty.end());
@@ -218,6 +238,7 @@ Awaitable<void> Proxier::sync(FamilyState& state, const std::vector<std::string>
       state.need_full || state.in_doubt || clock_.steady_now() - state.last_full >= config_.full_sync_period;
   state.in_doubt = true;
   state.need_full = false;  // whoever asks from here on wants another one
+  const SteadyTime start = clock_.steady_now();
   Result<void> result;
   if (full) {
     result = co_await state.rules->full(model_, state.options);
@@ -225,6 +246,7 @@ Awaitable<void> Proxier::sync(FamilyState& state, const std::vector<std::string>
     result = co_await write_partial(state, dirty);
   }
   note_result(state, result, full);
+  record_.ended(state.status.family, full, clock_.steady_now() - start, result.has_value(), clock_.now());
   if (!result) co_return;
   conntrack_.written(model_, state.status.family, std::exchange(state.flows_changed, {}), full, node_ips_);
   if (!state.other_mode_removed) co_await remove_other_mode(state);
@@ -284,13 +306,15 @@ ProxierStatus Proxier::status() const {
   return status;
 }
 
-Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel*) {
+Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel*, bool beside_kubelet) {
   for (const Family family : kFamilies) {
     const auto info = co_await iptables.probe(family);
     if (!info && info.error().code == Errc::unavailable) co_return info.error();
     if (!info) continue;
     CO_TRY(const std::string text, co_await iptables.save(family));
-    std::string input = cleanup_input(parse_saved(text));
+    SavedRules saved = parse_saved(text);
+    if (beside_kubelet) saved = without_kubelet_chains(std::move(saved));
+    std::string input = cleanup_input(saved);
     if (input.empty()) continue;
     CO_CHECK_OK(co_await iptables.restore(family, std::move(input)));
   }

@@ -19,16 +19,22 @@ typename kube::ListWatch<T>::Handlers watch_handlers(const char* kind, ServiceFe
               }};
 }
 
+// kube-proxy's own selections (cmd/kube-proxy/app/server.go). Headless Services have neither rules nor variables.
+constexpr const char* kProxied = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name";
+constexpr const char* kWithAddress = "spec.clusterIP!=None";
+
+kube::Selection service_selection(ServiceFeed::Which which) {
+  return {
+      .ns = {}, .label_selector = which == ServiceFeed::Which::proxied ? kProxied : "", .field_selector = kWithAddress};
+}
+
 }  // namespace
 
-// kube-proxy's own selection of EndpointSlices (cmd/kube-proxy/app/server.go).
 ServiceFeed::ServiceFeed(const Executor& executor, kube::Api& service_api, kube::Api& slice_api, bool with_slices,
-                         Handlers<kube::Service> services, Handlers<kube::EndpointSlice> slices)
-    : service_watch_(executor, service_api, {}, watch_handlers<kube::Service>("Services", std::move(services))),
-      slice_watch_(executor, slice_api,
-                   {.ns = {},
-                    .label_selector = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name",
-                    .field_selector = {}},
+                         Which which, Handlers<kube::Service> services, Handlers<kube::EndpointSlice> slices)
+    : service_watch_(executor, service_api, service_selection(which),
+                     watch_handlers<kube::Service>("Services", std::move(services))),
+      slice_watch_(executor, slice_api, kube::Selection{.ns = {}, .label_selector = kProxied, .field_selector = {}},
                    watch_handlers<kube::EndpointSlice>("EndpointSlices", std::move(slices))),
       with_slices_(with_slices),
       tasks_(executor) {}

@@ -23,9 +23,12 @@ class ServiceFeed {
     std::function<void()> synced;
   };
 
+  // Which Services: all that pods' environments name, or those alone that the proxy serves.
+  enum class Which { all_with_address, proxied };
+
   // `service_api` and `slice_api` may be the same; both must outlive this. EndpointSlices are read with kube-proxy's
   // credentials where a node's own may not, and not at all when `with_slices` is false.
-  ServiceFeed(const Executor& executor, kube::Api& service_api, kube::Api& slice_api, bool with_slices,
+  ServiceFeed(const Executor& executor, kube::Api& service_api, kube::Api& slice_api, bool with_slices, Which which,
               Handlers<kube::Service> services, Handlers<kube::EndpointSlice> slices);
 
   void start();

@@ -1,10 +1,13 @@
 #include "agent/daemon/services.hpp"
 
+#include "agent/proxy/health.hpp"
 #include "kube/endpoint_slice.hpp"
 #include "proxy/describe.hpp"
 
 namespace keelson::agent {
 namespace {
+
+constexpr const char* kZoneLabel = "topology.kubernetes.io/zone";
 
 template <class T>
 std::map<std::string, std::shared_ptr<const T>> by_key(const std::vector<std::shared_ptr<const T>>& list) {
@@ -101,8 +104,12 @@ std::size_t Services::service_count() const {
   return services_.empty() && proxier_ ? proxier_->model().services().size() : services_.size();
 }
 
-void Services::set_node_cidrs(const std::vector<std::string>& cidrs) {
-  if (proxier_ && !cidrs.empty()) proxier_->set_node_cidrs(cidrs);
+void Services::set_node(const kube::Node* node) {
+  node_eligible_ = is_eligible(node);
+  if (!proxier_ || node == nullptr) return;
+  if (!node->spec.pod_cidrs.empty()) proxier_->set_node_cidrs(node->spec.pod_cidrs);
+  const auto zone = node->metadata.labels.find(kZoneLabel);
+  proxier_->set_zone(zone == node->metadata.labels.end() ? std::string() : zone->second);
 }
 
 Awaitable<void> Services::run() {

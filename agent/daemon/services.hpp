@@ -1,5 +1,5 @@
-// The Service proxy's part of the daemon. A cluster's objects are passed on one by one and not kept; the manifest folder
-// gives whole lists, which are passed on as differences.
+// The Service proxy's part of the daemon. A cluster's objects are passed on one by one and not kept; the manifest
+// folder gives whole lists, which are passed on as differences.
 #pragma once
 
 #include <map>
@@ -9,6 +9,7 @@
 
 #include "agent/config/options.hpp"
 #include "base/blocking_pool.hpp"
+#include "kube/node.hpp"
 #include "kube/service.hpp"
 #include "proxy/proxier.hpp"
 
@@ -35,8 +36,11 @@ class Services {
   void set_services(const ServiceList& services);
   void set_slices(const SliceList& slices);
 
-  // The Node's podCIDRs, for detectLocalMode NodeCIDR; no rule is written before they are known there.
-  void set_node_cidrs(const std::vector<std::string>& cidrs);
+  // The own Node as the API server has it, null: there is none. Its podCIDRs are for detectLocalMode NodeCIDR (no rule
+  // is written before they are known there), its zone label for topology hints.
+  void set_node(const kube::Node* node);
+  // Whether load balancers may choose the node (agent/proxy/health.hpp); nothing before set_node().
+  [[nodiscard]] std::optional<bool> node_eligible() const { return node_eligible_; }
   // Writes rules until cancelled; returns at once where the proxy is switched off.
   Awaitable<void> run();
 
@@ -44,12 +48,15 @@ class Services {
   [[nodiscard]] ServiceList services() const;
   [[nodiscard]] SliceList slices() const;
   [[nodiscard]] std::size_t service_count() const;
+  // Null where the proxy is switched off.
   [[nodiscard]] const proxy::Proxier* proxier() const { return proxier_ ? &*proxier_ : nullptr; }
+  [[nodiscard]] proxy::Proxier* proxier() { return proxier_ ? &*proxier_ : nullptr; }
 
  private:
   proxy::SystemIptables iptables_;
   proxy::NetlinkConntrack conntrack_;
   std::optional<proxy::Proxier> proxier_;
+  std::optional<bool> node_eligible_;
   ServiceList services_;
   SliceList slices_;
 };

@@ -285,12 +285,12 @@ TEST_CASE("sysctls are written where they differ, and what cannot be written is 
   write(route / "route_localnet", "0\n");
   write(conntrack / "nf_conntrack_tcp_be_liberal", "1\n");
   write(conntrack / "nf_conntrack_tcp_timeout_close_wait", "60\n");
-  CHECK(tune_sysctls(true, 8, root).tcp_be_liberal);
+  CHECK(tune_sysctls(true, 8, {}, root).tcp_be_liberal);
   CHECK(read(route / "route_localnet") == "1");
   CHECK(read(conntrack / "nf_conntrack_max") == "262144");
   CHECK(read(conntrack / "nf_conntrack_tcp_timeout_close_wait") == "3600");
   fs::remove_all(root);
-  CHECK_FALSE(tune_sysctls(true, 8, root).tcp_be_liberal);
+  CHECK_FALSE(tune_sysctls(true, 8, {}, root).tcp_be_liberal);
 }
 
 }  // namespace keelson::proxy

@@ -207,6 +207,16 @@ TEST_CASE("node port addresses that change are exchanged at the end of KUBE-SERV
   CHECK(sync.partial(model, o, {}).empty());
 }
 
+TEST_CASE("cleanup beside a kubelet leaves what the kubelet needs") {
+  const std::string input = cleanup_input(without_kubelet_chains(parse_saved(
+      "*mangle\n:KUBE-IPTABLES-HINT - [0:0]\n:KUBE-PROXY-CANARY - [0:0]\nCOMMIT\n"
+      "*filter\n:INPUT ACCEPT [0:0]\n:KUBE-FIREWALL - [0:0]\n:KUBE-FORWARD - [0:0]\n-A INPUT -j KUBE-FIREWALL\n"
+      "-A FORWARD -j KUBE-FORWARD\nCOMMIT\n")));
+  CHECK(input ==
+        "*mangle\n:KUBE-PROXY-CANARY - [0:0]\n-X KUBE-PROXY-CANARY\nCOMMIT\n"
+        "*filter\n:KUBE-FORWARD - [0:0]\n-D FORWARD -j KUBE-FORWARD\n-X KUBE-FORWARD\nCOMMIT\n");
+}
+
 TEST_CASE("cleanup removes all of ours and nothing else") {
   const std::string input = cleanup_input(parse_saved(
       "*filter\n:INPUT ACCEPT [0:0]\n:KUBE-SERVICES - [0:0]\n:OTHER - [0:0]\n"
