@@ -6,6 +6,7 @@ namespace keelson::proxy {
 namespace {
 
 constexpr std::size_t kLargeCluster = 1000;  // endpoints; above it endpoint rules go without comments, as upstream
+constexpr std::size_t kChainsAtOnce = 1000;    // that iptables-nft-restore is given in a full sync
 constexpr unsigned kRandomFullySince = 1 * 10000 + 6 * 100 + 2;
 
 class IptablesBackendImpl final : public RuleBackend {
@@ -19,7 +20,9 @@ class IptablesBackendImpl final : public RuleBackend {
   Awaitable<Result<void>> full(const Model& model, const CompileOptions& options) override {
     CO_TRY(const std::string text, co_await iptables_.save(family_));
     const SavedRules saved = parse_saved(text);
-    RestoreInput input = rules_.full(model, refined(model, options), saved);
+    const std::size_t part = info_.backend == IptablesBackend::nft ? kChainsAtOnce : 0;
+    RestoreInput input = rules_.full(model, refined(model, options), saved, part);
+    for (std::string& text : input.before) CO_CHECK_OK(co_await iptables_.restore(family_, std::move(text)));
     co_return co_await iptables_.restore(family_, std::move(input.text));
   }
   Awaitable<Result<bool>> partial(const Model& model, const CompileOptions& options,
