@@ -17,6 +17,7 @@
 namespace keelson::proxy {
 namespace {
 
+constexpr Nanoseconds kUpstreamMinSyncPeriod = std::chrono::seconds(1);
 constexpr Nanoseconds kFirstRetry = std::chrono::seconds(1);
 
 void log_problems(const std::vector<std::string>& problems) {
@@ -228,7 +229,9 @@ Awaitable<void> Proxier::sync_all() {
     if (!waits) co_await sync(state, dirty);
   }
   const SteadyTime end = clock_.steady_now();
-  not_before_ = end + std::max<Nanoseconds>(config_.min_sync_period, end - start);
+  // In a burst of changes syncs take a tenth of the time at most, unless that would be later than upstream's pace.
+  const Nanoseconds longest = std::max<Nanoseconds>(kUpstreamMinSyncPeriod, end - start);
+  not_before_ = end + std::max<Nanoseconds>(config_.min_sync_period, std::min<Nanoseconds>(10 * (end - start), longest));
   if (on_sync_) on_sync_();
 }
 
