@@ -306,6 +306,32 @@ def measure(cluster: Cluster, kind: str, number: int, args) -> dict:
         peer.close()
 
 
+def measure_model(mode: str, services: int) -> dict:
+    """Keelson's proxy with a generated model, without API server."""
+    name = f"kb{os.getpid()}-model"
+    run("ip", "netns", "add", name)
+    try:
+        command = [paths.BIN / "proxy_model", "--mode", mode, "--services", services, "--changes", 20]
+        found = json.loads(run("nsenter", f"--net=/run/netns/{name}", *command, timeout=300).stdout.splitlines()[-1])
+        note(f"model of {services} Services, {mode}: {found}")
+        return found
+    finally:
+        run("ip", "netns", "del", name, check=False)
+
+
+def show_model(found: dict[str, dict], services: int) -> None:
+    print(f"\nKeelson with a generated model: {services} Services, {2 * services} endpoints")
+    for mode, numbers in found.items():
+        full, change = numbers["full_seconds"], numbers["change_ms"]
+        verdicts = ("", "")
+        if mode == "nftables":
+            verdicts = tuple(f" ({aim}: {'met' if met else 'MISSED'})" for aim, met in (("<= 10 s", full <= 10), ("<= 10 ms", change <= 10)))
+        print(
+            f"  {mode}: full sync {full:.2f} s{verdicts[0]}, CPU {numbers['full_cpu']:.2f} s; one change {change:.1f} ms{verdicts[1]},"
+            f" CPU {numbers['change_cpu_ms']:.1f} ms; resident {numbers['resident_mib']:.0f} MiB, highest {numbers['highest_mib']:.0f} MiB"
+        )
+
+
 # What is shown: name, unit, where it is, digits, and the goals: times less than kube-proxy's of the same mode (or more,
 # for rates), and a greatest value.
 ROWS = [
@@ -371,11 +397,14 @@ def main() -> int:
     parser.add_argument("--peers", default=",".join(PEERS), help=f"of {PEERS}")
     parser.add_argument("--dial", type=float, default=4, metavar="SECONDS", help="of each round of new connections")
     parser.add_argument("--dial-at", type=int, default=5000, metavar="SERVICES", help="0: no connections")
+    parser.add_argument("--model", type=int, default=44000, metavar="SERVICES", help="without API server; 0: not")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
     args = parser.parse_args()
     peers = args.peers.split(",")
     assert set(peers) <= set(PEERS), f"--peers: of {PEERS}"
     random.seed(1)
+    modes = [peer.split()[1] for peer in peers if peer.startswith("keelson")]
+    models = {mode: measure_model(mode, args.model) for mode in modes if args.model}
     found: dict[str, dict] = {}
     plane = ControlPlane()
     try:
@@ -389,8 +418,10 @@ def main() -> int:
     finally:
         plane.close()
         if args.json:
-            args.json.write_text(json.dumps(found, indent=1))
+            args.json.write_text(json.dumps({**found, "model": models}, indent=1))
     show(found)
+    if models:
+        show_model(models, args.model)
     return 0
 
 
