@@ -1,7 +1,10 @@
 #include "proxy/proxier.hpp"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/system/system_error.hpp>
 #include <thread>
 #include <utility>
 
@@ -19,6 +22,18 @@ namespace {
 
 constexpr Nanoseconds kUpstreamMinSyncPeriod = std::chrono::seconds(1);
 constexpr Nanoseconds kFirstRetry = std::chrono::seconds(1);
+
+// operator&& may hide which of the two failed, behind the other's cancellation.
+Awaitable<void> told(const char* part, Awaitable<void> task) {
+  try {
+    co_await std::move(task);
+  } catch (const boost::system::system_error&) {
+    throw;
+  } catch (const std::exception& error) {
+    log_error("the Service proxy failed", {{"part", part}, {"error", error.what()}});
+    throw;
+  }
+}
 
 void log_problems(const std::vector<std::string>& problems) {
   for (const std::string& text : problems) log_warn("ignored a part of an object", {{"problem", text}});
@@ -111,7 +126,7 @@ void Proxier::slices_synced() {
 
 Awaitable<void> Proxier::run() {
   using boost::asio::experimental::awaitable_operators::operator&&;
-  co_await (run_syncs() && conntrack_.run());
+  co_await (told("rules", run_syncs()) && told("conntrack", conntrack_.run()));
 }
 
 Awaitable<void> Proxier::run_syncs() {
@@ -251,6 +266,7 @@ Awaitable<void> Proxier::sync(FamilyState& state, const std::vector<std::string>
   note_result(state, result, full);
   record_.ended(state.status.family, full, clock_.steady_now() - start, result.has_value(), clock_.now());
   if (!result) co_return;
+  if (full) ::malloc_trim(0);  // everything stood in memory as it was written
   conntrack_.written(model_, state.status.family, std::exchange(state.flows_changed, {}), full, node_ips_);
   if (!state.other_mode_removed) co_await remove_other_mode(state);
 }
