@@ -122,6 +122,7 @@ struct ProxyDaemon::Parts {
   kube::ApiClient api;
   EventRecorder events;
   std::shared_ptr<const kube::Node> node;
+  std::vector<std::string> ips;
   Latch node_known;
   kube::ListWatch<kube::Node> node_watch;
   std::optional<Services> services;  // made when the node's addresses are known, or not to be found
@@ -133,7 +134,7 @@ struct ProxyDaemon::Parts {
 };
 
 void ProxyDaemon::Parts::make_services() {
-  const auto ips = proxy_node_ips(options.proxy_options.bind_address, node.get(), has_ipv6());
+  ips = proxy_node_ips(options.proxy_options.bind_address, node.get(), has_ipv6());
   services.emplace(executor, pool, options, name, ips, clock);
   services->set_node(node.get());
   feed =
@@ -159,7 +160,9 @@ void ProxyDaemon::Parts::make_services() {
 json ProxyDaemon::Parts::status() const {
   return {{"version", KEELSON_VERSION},
           {"node", name},
+          {"addresses", ips},
           {"runtime", {{"name", ""}}},
+          {"counts", {{"services", services ? services->service_count() : 0}}},
           {"proxy", services ? proxy_status_json(services->proxier()) : json{{"enabled", true}, {"synced", false}}}};
 }
 
