@@ -9,6 +9,7 @@ each number of Services with the goals; --json FILE keeps the raw numbers. A who
 
 import argparse
 import concurrent.futures
+import contextlib
 import itertools
 import json
 import os
@@ -371,7 +372,7 @@ def show(found: dict[str, dict[str, dict]]) -> None:
         for what, unit, value, digits in ROWS:
             values = {}
             for peer, numbers in peers.items():
-                if "connections" not in what or "connections" in numbers:
+                with contextlib.suppress(KeyError):  # connections are only made at one number of Services
                     values[peer] = value(numbers)
             if not values:
                 continue
