@@ -3,6 +3,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/multiple_exceptions.hpp>
 #include <boost/system/system_error.hpp>
 #include <exception>
 #include <utility>
@@ -18,6 +19,8 @@ std::string describe(const std::exception_ptr& error) {
     std::rethrow_exception(error);
   } catch (const boost::system::system_error& e) {
     return e.code() == asio::error::operation_aborted ? std::string() : std::string(e.what());
+  } catch (const asio::multiple_exceptions& e) {  // of operator&& and operator||: the others were cancelled for the first
+    return describe(e.first_exception());
   } catch (const std::exception& e) {
     return e.what();
   } catch (...) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "proxy/compile.hpp"
-#include "proxy/endpoints.hpp"
+#include "proxy/decision.hpp"
 
 namespace keelson::proxy {
 namespace {
@@ -30,7 +30,7 @@ class PortCompiler {
 
   // `-m comment --comment "..." -m tcp -p tcp -d IP --dport PORT`
   [[nodiscard]] std::string match(const std::string& comment, const IpAddress& ip) const;
-  [[nodiscard]] std::string missing(const std::string& destination, bool local_policy) const;
+  [[nodiscard]] std::string no_endpoints(const std::string& destination, bool local_policy) const;
   [[nodiscard]] std::string internal_target() const { return spec_.internal_local ? svl_ : svc_; }
   [[nodiscard]] std::string external_target() const { return spec_.external_local ? svl_ : svc_; }
 
@@ -42,20 +42,9 @@ class PortCompiler {
   std::string proto_;  // "-m tcp -p tcp"
   std::string svc_, svl_, ext_, fw_;
   ChainId svc_id_;
-  IpAddress cluster_ip_;
-  std::vector<IpAddress> external_ips_, vips_;
-  std::vector<IpPrefix> ranges_;
-  EndpointChoice choice_;
-  bool accessible_, has_internal_, has_external_, uses_firewall_;
+  PortDecision decision_;
+  const EndpointChoice& choice_ = decision_.choice;
 };
-
-template <class T>
-std::vector<T> of_family(const std::vector<T>& all, Family family) {
-  std::vector<T> picked;
-  std::copy_if(all.begin(), all.end(), std::back_inserter(picked),
-               [family](const T& t) { return t.family() == family; });
-  return picked;
-}
 
 std::string port_name(const ServiceEntry& service, const ServicePort& port, const NamePool& names) {
   std::string name = service.key;
@@ -70,7 +59,12 @@ std::string named(ChainId id, ChainKind kind) {
 
 PortCompiler::PortCompiler(const ServiceEntry& service, const ServicePort& port, const Model& model,
                            const CompileOptions& options, ServiceRules& out)
-    : spec_(*service.spec), port_(port), options_(options), out_(out), name_(port_name(service, port, model.names())) {
+    : spec_(*service.spec),
+      port_(port),
+      options_(options),
+      out_(out),
+      name_(port_name(service, port, model.names())),
+      decision_(decide_port(service, port, model, options.family)) {
   const std::string_view proto = to_string(port.protocol);
   proto_ = fmt::format("-m {0} -p {0}", proto);
   svc_id_ = service_chain(ChainKind::svc, name_, proto);
@@ -78,19 +72,6 @@ PortCompiler::PortCompiler(const ServiceEntry& service, const ServicePort& port,
   svl_ = named(svc_id_, ChainKind::svl);
   ext_ = named(svc_id_, ChainKind::ext);
   fw_ = named(svc_id_, ChainKind::fw);
-  cluster_ip_ = spec_.cluster_ips[index_of(options.family)];
-  if (spec_.external) {
-    external_ips_ = of_family(spec_.external->external_ips, options.family);
-    vips_ = of_family(spec_.external->vips, options.family);
-    ranges_ = of_family(spec_.external->source_ranges, options.family);
-  }
-  accessible_ = port.node_port != 0 || !vips_.empty() || !external_ips_.empty();
-  const PortPolicy policy{spec_.internal_local, spec_.external_local, accessible_};
-  const auto all = gather_endpoints(service, port.name, port.protocol, options.family);
-  choice_ = choose_endpoints(all, policy, model.names(), model.zone());
-  has_internal_ = choice_.has_any && (!spec_.internal_local || !choice_.local.empty());
-  has_external_ = choice_.has_any && (!spec_.external_local || !choice_.local.empty());
-  uses_firewall_ = choice_.has_any && !vips_.empty() && !ranges_.empty();
 }
 
 std::string PortCompiler::match(const std::string& comment, const IpAddress& ip) const {
@@ -99,10 +80,10 @@ std::string PortCompiler::match(const std::string& comment, const IpAddress& ip)
 }
 
 // The filter rule that answers for a destination without endpoints: REJECT, or DROP when only local ones are missing.
-std::string PortCompiler::missing(const std::string& destination, bool local_policy) const {
-  const bool none_local = choice_.has_any && local_policy;
-  return fmt::format("-m comment --comment \"{} has no {}endpoints\" {} -j {}", name_, none_local ? "local " : "",
-                     destination, none_local ? "DROP" : "REJECT");
+std::string PortCompiler::no_endpoints(const std::string& destination, bool local_policy) const {
+  const bool dropped = missing(decision_, local_policy) == Missing::drop;
+  return fmt::format("-m comment --comment \"{} has no {}endpoints\" {} -j {}", name_, dropped ? "local " : "",
+                     destination, dropped ? "DROP" : "REJECT");
 }
 
 void PortCompiler::add_chain(ChainKind kind, const std::string& rules) {
@@ -118,42 +99,45 @@ void PortCompiler::run() {
   node_port_rules();
   if (!choice_.cluster.empty()) policy_chain(ChainKind::svc, choice_.cluster);
   if (!choice_.local.empty()) policy_chain(ChainKind::svl, choice_.local);
-  if (choice_.has_any && accessible_) external_chain();
-  if (uses_firewall_) firewall_chain();
+  if (choice_.has_any && decision_.policy.externally_accessible) external_chain();
+  if (decision_.uses_firewall) firewall_chain();
   endpoint_chains();
 }
 
 void PortCompiler::cluster_ip_rules() {
-  if (has_internal_) {
-    add_shared(SharedChain::nat_services, match("cluster IP", cluster_ip_) + " -j " + internal_target());
+  if (decision_.has_internal) {
+    add_shared(SharedChain::nat_services, match("cluster IP", decision_.cluster_ip) + " -j " + internal_target());
     return;
   }
-  add_shared(
-      SharedChain::filter_services,
-      missing(fmt::format("{} -d {} --dport {}", proto_, cluster_ip_.to_string(), port_.port), spec_.internal_local));
+  add_shared(SharedChain::filter_services,
+             no_endpoints(fmt::format("{} -d {} --dport {}", proto_, decision_.cluster_ip.to_string(), port_.port),
+                          spec_.internal_local));
 }
 
 void PortCompiler::external_ip_rules() {
-  for (const IpAddress& ip : external_ips_) {
+  for (const IpAddress& ip : decision_.external_ips) {
     if (choice_.has_any) add_shared(SharedChain::nat_services, match("external IP", ip) + " -j " + ext_);
-    if (!has_external_) {
-      add_shared(SharedChain::filter_external_services,
-                 missing(fmt::format("{} -d {} --dport {}", proto_, ip.to_string(), port_.port), spec_.external_local));
+    if (!decision_.has_external) {
+      add_shared(
+          SharedChain::filter_external_services,
+          no_endpoints(fmt::format("{} -d {} --dport {}", proto_, ip.to_string(), port_.port), spec_.external_local));
     }
   }
 }
 
 void PortCompiler::vip_rules() {
-  for (const IpAddress& ip : vips_) {
+  for (const IpAddress& ip : decision_.vips) {
     if (choice_.has_any) {
-      add_shared(SharedChain::nat_services, match("loadbalancer IP", ip) + " -j " + (uses_firewall_ ? fw_ : ext_));
+      add_shared(SharedChain::nat_services,
+                 match("loadbalancer IP", ip) + " -j " + (decision_.uses_firewall ? fw_ : ext_));
     }
-    if (uses_firewall_) {
+    if (decision_.uses_firewall) {
       add_shared(SharedChain::filter_proxy_firewall, match("traffic not accepted by " + fw_, ip) + " -j DROP");
     }
-    if (!has_external_) {
-      add_shared(SharedChain::filter_external_services,
-                 missing(fmt::format("{} -d {} --dport {}", proto_, ip.to_string(), port_.port), spec_.external_local));
+    if (!decision_.has_external) {
+      add_shared(
+          SharedChain::filter_external_services,
+          no_endpoints(fmt::format("{} -d {} --dport {}", proto_, ip.to_string(), port_.port), spec_.external_local));
     }
   }
 }
@@ -169,10 +153,10 @@ void PortCompiler::node_port_rules() {
       }
       add_shared(SharedChain::nat_node_ports, fmt::format("{} --dport {} -j {}", rule, port_.node_port, ext_));
     }
-    if (!has_external_) {
+    if (!decision_.has_external) {
       add_shared(SharedChain::filter_external_services,
-                 missing(fmt::format("-m addrtype --dst-type LOCAL {} --dport {}", proto_, port_.node_port),
-                         spec_.external_local));
+                 no_endpoints(fmt::format("-m addrtype --dst-type LOCAL {} --dport {}", proto_, port_.node_port),
+                              spec_.external_local));
     }
   }
   if (spec_.health_check_node_port != 0) {
@@ -199,7 +183,7 @@ void PortCompiler::external_chain() {
         fmt::format("-A {} -m comment --comment \"route LOCAL traffic for {}\" -m addrtype --src-type LOCAL -j {}\n",
                     ext_, of, svc_);
   }
-  if (has_external_) rules += fmt::format("-A {} -j {}\n", ext_, external_target());
+  if (decision_.has_external) rules += fmt::format("-A {} -j {}\n", ext_, external_target());
   add_chain(ChainKind::ext, rules);
 }
 
@@ -207,12 +191,12 @@ void PortCompiler::firewall_chain() {
   std::string rules;
   const std::string head = fmt::format("-A {} -m comment --comment \"{} loadbalancer IP\" -s ", fw_, name_);
   bool node_allowed = false;
-  for (const IpPrefix& range : ranges_) {
+  for (const IpPrefix& range : decision_.source_ranges) {
     rules += fmt::format("{}{} -j {}\n", head, range.to_string(), ext_);
     node_allowed = node_allowed || (options_.node_ip.is_set() && range.contains(options_.node_ip));
   }
   // A node's own packet to the VIP may carry the VIP as its source.
-  for (const IpAddress& vip : vips_) {
+  for (const IpAddress& vip : decision_.vips) {
     if (node_allowed) rules += fmt::format("{}{} -j {}\n", head, vip.to_string(), ext_);
   }
   rules += fmt::format("-A {} -m comment --comment \"other traffic to {} will be dropped by {}\"\n", fw_, name_,
@@ -223,12 +207,12 @@ void PortCompiler::firewall_chain() {
 void PortCompiler::policy_chain(ChainKind kind, const std::vector<Endpoint>& endpoints) {
   const std::string chain = named(svc_id_, kind);
   std::string rules;
-  if (has_internal_ && (kind == ChainKind::svl) == spec_.internal_local) {
+  if (decision_.has_internal && (kind == ChainKind::svl) == spec_.internal_local) {
     if (options_.masquerade_all) {
-      rules += fmt::format("-A {} {} -j {}\n", chain, match("cluster IP", cluster_ip_), kMarkMasq);
+      rules += fmt::format("-A {} {} -j {}\n", chain, match("cluster IP", decision_.cluster_ip), kMarkMasq);
     } else if (options_.local.enabled()) {
-      rules += fmt::format("-A {} {} {} -j {}\n", chain, match("cluster IP", cluster_ip_), options_.local.not_match(),
-                           kMarkMasq);
+      rules += fmt::format("-A {} {} {} -j {}\n", chain, match("cluster IP", decision_.cluster_ip),
+                           options_.local.not_match(), kMarkMasq);
     }
   }
   std::string affinity, balance;

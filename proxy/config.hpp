@@ -7,6 +7,7 @@
 
 #include "base/async.hpp"
 #include "proxy/compile.hpp"
+#include "proxy/sysctls.hpp"
 
 namespace keelson::proxy {
 
@@ -24,8 +25,9 @@ struct ProxyConfig {
   std::vector<std::string> node_port_addresses;  // CIDRs, or the one word "primary"; empty: every local address
   bool kubelet_chains = true;                    // also make KUBE-FIREWALL and KUBE-IPTABLES-HINT, as a kubelet would
   bool tune_sysctls = true;
+  ConntrackLimits conntrack;
   // Least time between two syncs. kube-proxy's default is 1 s because it rewrites the shared chains each time; our
-  // syncs cost what changed, so they may come sooner. A sync's own duration is always waited for as well.
+  // syncs cost what changed, so they come sooner: in a burst after ten times their duration, at upstream's pace at last.
   Milliseconds min_sync_period{100};
   Seconds sync_period{30};  // longest retry delay, and how often the canary chains are looked at
   Seconds full_sync_period{3600};

@@ -30,27 +30,23 @@ Topology topology_of(const std::vector<Endpoint>& all, const NamePool& names, st
   return zone_hints && our_zone ? Topology::same_zone : Topology::none;
 }
 
-std::vector<Endpoint> cluster_list(const std::vector<Endpoint>& all, const NamePool& names, std::string_view zone) {
-  const std::string wanted = ',' + std::string(zone) + ',';
-  const Topology topology = topology_of(all, names, zone, wanted);
-  std::vector<Endpoint> chosen;
-  for (const Endpoint& e : all) {
-    if (!is_ready(e)) continue;
-    if (topology == Topology::same_node && (e.flags & kHintedToNode) == 0) continue;
-    if (topology == Topology::same_zone && !hinted_to_zone(e, names, wanted)) continue;
-    chosen.push_back(e);
-  }
-  if (chosen.empty()) std::copy_if(all.begin(), all.end(), std::back_inserter(chosen), is_draining);
-  return chosen;
+LeftOut judge_condition(const Endpoint& e) {
+  if (is_ready(e)) return LeftOut::no;
+  if (is_draining(e)) return LeftOut::draining;
+  return (e.flags & kTerminating) != 0 ? LeftOut::terminating : LeftOut::not_ready;
 }
 
-std::vector<Endpoint> local_list(const std::vector<Endpoint>& all) {
+// Where nothing is ready, what still drains is better than nothing.
+void fall_back_to_draining(std::vector<LeftOut>& verdicts) {
+  if (std::find(verdicts.begin(), verdicts.end(), LeftOut::no) != verdicts.end()) return;
+  std::replace(verdicts.begin(), verdicts.end(), LeftOut::draining, LeftOut::no);
+}
+
+std::vector<Endpoint> pick(const std::vector<Endpoint>& all, const std::vector<LeftOut>& verdicts) {
   std::vector<Endpoint> chosen;
-  std::copy_if(all.begin(), all.end(), std::back_inserter(chosen),
-               [](const Endpoint& e) { return is_local(e) && is_ready(e); });
-  if (chosen.empty()) {
-    std::copy_if(all.begin(), all.end(), std::back_inserter(chosen),
-                 [](const Endpoint& e) { return is_local(e) && is_draining(e); });
+  chosen.reserve(static_cast<std::size_t>(std::count(verdicts.begin(), verdicts.end(), LeftOut::no)));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (verdicts[i] == LeftOut::no) chosen.push_back(all[i]);
   }
   return chosen;
 }
@@ -66,7 +62,7 @@ std::vector<Endpoint> gather_endpoints(const ServiceEntry& service, NameId name,
     for (const SlicePort& port : slice.ports) {
       if (port.name != name || port.protocol != protocol) continue;
       for (const SliceEndpoint& e : slice.endpoints) {
-        found.emplace_back(e.ip.with_port(port.port), Endpoint{e.ip, port.port, e.flags, e.zone_hints});
+        found.emplace_back(e.ip.with_port(port.port), Endpoint{e.ip, port.port, e.flags, e.zone_hints, e.node, e.zone});
       }
     }
   }
@@ -82,16 +78,42 @@ std::vector<Endpoint> gather_endpoints(const ServiceEntry& service, NameId name,
   return endpoints;
 }
 
+std::vector<LeftOut> judge_for_cluster(const std::vector<Endpoint>& all, const NamePool& names, std::string_view zone) {
+  const std::string wanted = ',' + std::string(zone) + ',';
+  const Topology topology = topology_of(all, names, zone, wanted);
+  std::vector<LeftOut> verdicts;
+  verdicts.reserve(all.size());
+  for (const Endpoint& e : all) {
+    LeftOut verdict = judge_condition(e);
+    if (verdict == LeftOut::no && topology == Topology::same_node && (e.flags & kHintedToNode) == 0) {
+      verdict = LeftOut::other_node;
+    } else if (verdict == LeftOut::no && topology == Topology::same_zone && !hinted_to_zone(e, names, wanted)) {
+      verdict = LeftOut::other_zone;
+    }
+    verdicts.push_back(verdict);
+  }
+  fall_back_to_draining(verdicts);
+  return verdicts;
+}
+
+std::vector<LeftOut> judge_for_local(const std::vector<Endpoint>& all) {
+  std::vector<LeftOut> verdicts;
+  verdicts.reserve(all.size());
+  for (const Endpoint& e : all) verdicts.push_back(is_local(e) ? judge_condition(e) : LeftOut::other_node);
+  fall_back_to_draining(verdicts);
+  return verdicts;
+}
+
 EndpointChoice choose_endpoints(const std::vector<Endpoint>& all, const PortPolicy& policy, const NamePool& names,
                                 std::string_view zone) {
   EndpointChoice choice;
-  if (policy.uses_cluster()) choice.cluster = cluster_list(all, names, zone);
+  if (policy.uses_cluster()) choice.cluster = pick(all, judge_for_cluster(all, names, zone));
   choice.has_any = !choice.cluster.empty();
   if (!policy.uses_local()) {
     choice.reachable = choice.cluster;
     return choice;
   }
-  choice.local = local_list(all);
+  choice.local = pick(all, judge_for_local(all));
   choice.has_any = choice.has_any ||
                    std::any_of(all.begin(), all.end(), [](const Endpoint& e) { return is_ready(e) || is_draining(e); });
   // Both lists are picked from `all` in its order: one walk merges them.

@@ -17,6 +17,12 @@ constexpr int kResourceProblem = 4;  // iptables' exit code when it could not ge
 constexpr auto kTimeout = std::chrono::minutes(2);
 constexpr std::size_t kMaxSaved = std::size_t{1} << 30;
 
+// A write that hangs holds up all that follow, so it is given what a slow machine needs for so many rules, and no more.
+Milliseconds write_timeout(std::size_t bytes) {
+  constexpr std::size_t kBytesPerSecond = 200'000;
+  return Seconds(30 + static_cast<std::int64_t>(bytes / kBytesPerSecond));
+}
+
 Command command(std::vector<std::string> argv) {
   Command c;
   c.argv = std::move(argv);
@@ -96,6 +102,7 @@ Awaitable<Result<std::string>> SystemIptables::save(Family family) {
 Awaitable<Result<void>> SystemIptables::restore(Family family, std::string input) {
   const std::string name = program(family, "-restore");
   Command write = command({name, "-w", "5", "--noflush", "--counters"});
+  write.timeout = write_timeout(input.size());
   write.stdin_data = input;
   CO_TRY(const CommandResult result, co_await run_command(std::move(write)));
   if (!result.ok()) co_return failure(name, result, failed_line(result.err, input));

@@ -73,6 +73,7 @@ struct SliceEndpoint {
   IpAddress ip;
   NameId zone_hints = 0;  // interned ",zone1,zone2,"; 0: no zone hints
   std::uint8_t flags = 0;
+  NameId node = 0, zone = 0;  // nodeName and zone
 };
 
 struct SlicePort {

@@ -218,7 +218,9 @@ SliceInput read_endpoint_slice(const kube::EndpointSlice& in, std::string_view n
       continue;
     }
     const NameId zones = endpoint.hints ? names.intern(zone_hint_text(endpoint.hints->for_zones)) : 0;
-    slice.endpoints.push_back({*ip, zones, endpoint_flags(endpoint, node_name)});
+    slice.endpoints.push_back({*ip, zones, endpoint_flags(endpoint, node_name),
+                               names.intern(endpoint.node_name.value_or("")),
+                               names.intern(endpoint.zone.value_or(""))});
   }
   result.slice = std::move(slice);
   return result;

@@ -1,6 +1,10 @@
 #include "proxy/proxier.hpp"
 
+#include <malloc.h>
+
 #include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/system/system_error.hpp>
 #include <thread>
 #include <utility>
 
@@ -8,45 +12,72 @@
 #include "base/strings.hpp"
 #include "kube/endpoint_slice.hpp"
 #include "kube/service.hpp"
+#include "kube/time.hpp"
+#include "proxy/iptables_backend.hpp"
 #include "proxy/model_input.hpp"
 #include "proxy/sysctls.hpp"
 
 namespace keelson::proxy {
 namespace {
 
-constexpr std::size_t kLargeCluster = 1000;  // endpoints; above it endpoint rules go without comments, as upstream
-constexpr unsigned kRandomFullySince = 1 * 10000 + 6 * 100 + 2;
+constexpr Nanoseconds kUpstreamMinSyncPeriod = std::chrono::seconds(1);
 constexpr Nanoseconds kFirstRetry = std::chrono::seconds(1);
+
+// operator&& may hide which of the two failed, behind the other's cancellation.
+Awaitable<void> told(const char* part, Awaitable<void> task) {
+  try {
+    co_await std::move(task);
+  } catch (const boost::system::system_error&) {
+    throw;
+  } catch (const std::exception& error) {
+    log_error("the Service proxy failed", {{"part", part}, {"error", error.what()}});
+    throw;
+  }
+}
 
 void log_problems(const std::vector<std::string>& problems) {
   for (const std::string& text : problems) log_warn("ignored a part of an object", {{"problem", text}});
 }
 
+// When the pod or Service changed that the slice was written for.
+std::optional<SystemTime> trigger_time(const kube::EndpointSlice& slice) {
+  const auto it = slice.metadata.annotations.find("endpoints.kubernetes.io/last-change-trigger-time");
+  if (it == slice.metadata.annotations.end()) return std::nullopt;
+  const auto time = kube::parse_time(it->second);
+  return time ? std::optional<SystemTime>(*time) : std::nullopt;
+}
+
 }  // namespace
 
 Proxier::Proxier(const Executor& executor, ProxyConfig config, std::string node_name, std::vector<IpAddress> node_ips,
-                 const Clock& clock, IptablesRunner& iptables, ConntrackCleaner& conntrack)
+                 const Clock& clock, IptablesRunner& iptables, ConntrackCleaner& conntrack, NftKernel* nft)
     : config_(std::move(config)),
       node_name_(std::move(node_name)),
       node_ips_(std::move(node_ips)),
       clock_(clock),
       iptables_(iptables),
-      conntrack_(conntrack),
-      wake_(executor) {}
+      conntrack_(executor, clock, conntrack),
+      nft_(nft),
+      wake_(executor),
+      record_(clock.now()) {}
 
 void Proxier::changed() {
-  if (synced()) wake_.notify();
+  if (!synced()) return;
+  record_.queued(clock_.steady_now(), clock_.now());
+  wake_.notify();
 }
 
 void Proxier::set_service(const kube::Service& service) {
   ServiceInput input = read_service(service, model_.names());
   log_problems(input.problems);
   model_.apply_service(kube::object_key(service.metadata), std::move(input.spec));
+  record_.service_changed();
   changed();
 }
 
 void Proxier::remove_service(const std::string& key) {
   model_.apply_service(key, nullptr);
+  record_.service_changed();
   changed();
 }
 
@@ -59,11 +90,13 @@ void Proxier::set_slice(const kube::EndpointSlice& slice) {
   } else {
     model_.remove_endpoint_slice(key);
   }
+  record_.slice_changed(trigger_time(slice));
   changed();
 }
 
 void Proxier::remove_slice(const std::string& key) {
   model_.remove_endpoint_slice(key);
+  record_.slice_changed(std::nullopt);
   changed();
 }
 
@@ -92,6 +125,11 @@ void Proxier::slices_synced() {
 }
 
 Awaitable<void> Proxier::run() {
+  using boost::asio::experimental::awaitable_operators::operator&&;
+  co_await (told("rules", run_syncs()) && told("conntrack", conntrack_.run()));
+}
+
+Awaitable<void> Proxier::run_syncs() {
   while (!synced()) co_await wake_.wait();
   co_await probe_families();
   while (true) {
@@ -109,6 +147,10 @@ Awaitable<void> Proxier::run() {
   }
 }
 
+Awaitable<Result<std::unique_ptr<RuleBackend>>> Proxier::make_backend(Family family) {
+  co_return co_await make_iptables_backend(iptables_, nft_, family);
+}
+
 Awaitable<void> Proxier::probe_families() {
   for (const Family family : kFamilies) {
     const bool wanted = node_ips_.empty()
@@ -116,21 +158,22 @@ Awaitable<void> Proxier::probe_families() {
                             : std::any_of(node_ips_.begin(), node_ips_.end(),
                                           [family](const IpAddress& ip) { return ip.family() == family; });
     if (!wanted) continue;
-    auto info = co_await iptables_.probe(family);
-    for (Nanoseconds delay = kFirstRetry; !info && info.error().code == Errc::unavailable;
+    auto backend = co_await make_backend(family);
+    for (Nanoseconds delay = kFirstRetry; !backend && backend.error().code == Errc::unavailable;
          delay = std::min<Nanoseconds>(delay * 2, config_.sync_period)) {
-      log_warn("cannot look at iptables yet", {{"family", to_string(family)}, {"error", info.error()}});
+      log_warn("cannot look at the packet filter yet", {{"family", to_string(family)}, {"error", backend.error()}});
       co_await sleep_for(delay);
-      info = co_await iptables_.probe(family);
+      backend = co_await make_backend(family);
     }
-    if (!info) {
-      log_error("Services of this family are not programmed", {{"family", to_string(family)}, {"error", info.error()}});
+    if (!backend) {
+      log_error("Services of this family are not programmed",
+                {{"family", to_string(family)}, {"error", backend.error()}});
       continue;
     }
     FamilyState state;
     state.status.family = family;
-    state.status.backend = info->backend;
-    state.random_fully = info->version >= kRandomFullySince;
+    state.rules = std::move(*backend);
+    state.status.backend = state.rules->name();
     families_.push_back(std::move(state));
   }
   const bool v4 = std::any_of(families_.begin(), families_.end(),
@@ -138,8 +181,9 @@ Awaitable<void> Proxier::probe_families() {
   std::vector<std::string> ignored;
   const bool localhost =
       v4 && compile_options(config_, Family::ipv4, node_ips_, interface_addresses(), ignored).localhost_node_ports;
-  const SysctlReport report =
-      config_.tune_sysctls ? tune_sysctls(localhost, std::thread::hardware_concurrency()) : read_sysctls();
+  const SysctlReport report = config_.tune_sysctls
+                                  ? tune_sysctls(localhost, std::thread::hardware_concurrency(), config_.conntrack)
+                                  : read_sysctls();
   drop_invalid_ = !report.tcp_be_liberal;
   next_canary_ = clock_.steady_now() + config_.sync_period;
 }
@@ -167,12 +211,13 @@ void Proxier::check_canaries() {
   next_canary_ = clock_.steady_now() + config_.sync_period;
   for (FamilyState& state : families_) {
     if (state.need_full || state.in_doubt) continue;
-    const auto present = iptables_.canaries_present(state.status.family);
+    const auto present = state.rules->still_there();
     if (!present) {
-      log_debug("cannot look for the canary chain", {{"error", present.error()}});
+      log_debug("cannot see whether the rules are still there", {{"error", present.error()}});
     } else if (!*present) {
       log_warn("somebody flushed the rules; writing all of them again", {{"family", to_string(state.status.family)}});
       state.need_full = true;
+      record_.queued(clock_.steady_now(), clock_.now());
     }
   }
 }
@@ -181,9 +226,7 @@ void Proxier::refresh_options(FamilyState& state) {
   std::vector<std::string> problems;
   const auto interfaces = config_.node_port_addresses.empty() ? std::vector<IpAddress>{} : interface_addresses();
   state.options = compile_options(config_, state.status.family, node_ips_, interfaces, problems);
-  state.options.random_fully = state.random_fully;
   state.options.drop_invalid = drop_invalid_;
-  state.options.terse = model_.endpoint_count(state.status.family) > kLargeCluster;
   const std::string text = join(problems, "; ");
   if (!text.empty() && text != reported_problems_) log_warn("proxy configuration", {{"problems", text}});
   if (!text.empty()) reported_problems_ = text;
@@ -192,14 +235,18 @@ void Proxier::refresh_options(FamilyState& state) {
 Awaitable<void> Proxier::sync_all() {
   const SteadyTime start = clock_.steady_now();
   const std::vector<std::string> dirty = model_.take_dirty();
+  update_health_ports(model_, dirty, health_ports_);
+  record_.begin(families_in_use());
   for (FamilyState& state : families_) {
     // A family that waits for its retry does not see these changes now; its full sync will.
-    if (!dirty.empty()) state.udp_changed.insert(state.udp_changed.end(), dirty.begin(), dirty.end());
+    state.flows_changed.insert(state.flows_changed.end(), dirty.begin(), dirty.end());
     const bool waits = state.retry_at && start < *state.retry_at;
     if (!waits) co_await sync(state, dirty);
   }
   const SteadyTime end = clock_.steady_now();
-  not_before_ = end + std::max<Nanoseconds>(config_.min_sync_period, end - start);
+  // In a burst of changes syncs take a tenth of the time at most, unless that would be later than upstream's pace.
+  const Nanoseconds longest = std::max<Nanoseconds>(kUpstreamMinSyncPeriod, end - start);
+  not_before_ = end + std::max<Nanoseconds>(config_.min_sync_period, std::min<Nanoseconds>(10 * (end - start), longest));
   if (on_sync_) on_sync_();
 }
 
@@ -209,28 +256,35 @@ Awaitable<void> Proxier::sync(FamilyState& state, const std::vector<std::string>
       state.need_full || state.in_doubt || clock_.steady_now() - state.last_full >= config_.full_sync_period;
   state.in_doubt = true;
   state.need_full = false;  // whoever asks from here on wants another one
+  const SteadyTime start = clock_.steady_now();
   Result<void> result;
   if (full) {
-    result = co_await write_full(state);
+    result = co_await state.rules->full(model_, state.options);
   } else {
     result = co_await write_partial(state, dirty);
   }
   note_result(state, result, full);
-  if (result) co_await clean_conntrack(state, full);
-}
-
-Awaitable<Result<void>> Proxier::write_full(FamilyState& state) {
-  CO_TRY(const std::string text, co_await iptables_.save(state.status.family));
-  const SavedRules saved = parse_saved(text);
-  RestoreInput input = state.rules.full(model_, state.options, saved);
-  co_return co_await iptables_.restore(state.status.family, std::move(input.text));
+  record_.ended(state.status.family, full, clock_.steady_now() - start, result.has_value(), clock_.now());
+  if (!result) co_return;
+  if (full) ::malloc_trim(0);  // everything stood in memory as it was written
+  conntrack_.written(model_, state.status.family, std::exchange(state.flows_changed, {}), full, node_ips_);
+  if (!state.other_mode_removed) co_await remove_other_mode(state);
 }
 
 Awaitable<Result<void>> Proxier::write_partial(FamilyState& state, const std::vector<std::string>& dirty) {
-  RestoreInput input = state.rules.partial(model_, state.options, dirty);
-  if (input.empty()) co_return Result<void>();
-  ++state.status.partial_syncs;
-  co_return co_await iptables_.restore(state.status.family, std::move(input.text));
+  CO_TRY(const bool wrote, co_await state.rules->partial(model_, state.options, dirty));
+  if (wrote) ++state.status.partial_syncs;
+  co_return Result<void>();
+}
+
+Awaitable<void> Proxier::remove_other_mode(FamilyState& state) {
+  const auto removed = co_await state.rules->remove_other_mode();
+  if (!removed) {  // tried again after the next sync
+    log_warn("rules of the other proxy mode remain",
+             {{"family", to_string(state.status.family)}, {"error", removed.error()}});
+    co_return;
+  }
+  state.other_mode_removed = true;
 }
 
 void Proxier::note_result(FamilyState& state, const Result<void>& result, bool full) {
@@ -250,7 +304,7 @@ void Proxier::note_result(FamilyState& state, const Result<void>& result, bool f
   state.retry_delay = {};
   status.last_error.clear();
   status.last_sync = clock_.now();
-  status.rules = state.rules.counts();
+  status.rules = state.rules->counts();
   if (!full) return;
   ++status.full_syncs;
   status.last_full_sync = status.last_sync;
@@ -258,28 +312,8 @@ void Proxier::note_result(FamilyState& state, const Result<void>& result, bool f
   log_info("Service rules written", {{"family", to_string(status.family)},
                                      {"services", model_.services().size()},
                                      {"nat", status.rules.nat},
-                                     {"filter", status.rules.filter}});
-}
-
-Awaitable<void> Proxier::clean_conntrack(FamilyState& state, bool full) {
-  std::vector<std::string> keys = std::exchange(state.udp_changed, {});
-  if (full) {
-    for (const auto& [key, entry] : model_.services()) keys.emplace_back(key);
-  }
-  std::sort(keys.begin(), keys.end());
-  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-  state.udp.update(model_, state.status.family, keys, state.stale);
-  if (state.stale.empty()) co_return;
-  state.stale.set_node_ips(node_ips_);
-  const auto removed = co_await conntrack_.remove_stale(state.status.family, state.stale);
-  if (!removed) {  // kept, and tried again after the next sync
-    log_warn("stale UDP flows may remain", {{"family", to_string(state.status.family)}, {"error", removed.error()}});
-    co_return;
-  }
-  state.stale = {};
-  if (*removed > 0) {
-    log_info("removed stale UDP flows", {{"family", to_string(state.status.family)}, {"count", *removed}});
-  }
+                                     {"filter", status.rules.filter},
+                                     {"elements", status.rules.elements}});
 }
 
 ProxierStatus Proxier::status() const {
@@ -291,13 +325,15 @@ ProxierStatus Proxier::status() const {
   return status;
 }
 
-Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables) {
+Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel*, bool beside_kubelet) {
   for (const Family family : kFamilies) {
     const auto info = co_await iptables.probe(family);
     if (!info && info.error().code == Errc::unavailable) co_return info.error();
     if (!info) continue;
     CO_TRY(const std::string text, co_await iptables.save(family));
-    std::string input = cleanup_input(parse_saved(text));
+    SavedRules saved = parse_saved(text);
+    if (beside_kubelet) saved = without_kubelet_chains(std::move(saved));
+    std::string input = cleanup_input(saved);
     if (input.empty()) continue;
     CO_CHECK_OK(co_await iptables.restore(family, std::move(input)));
   }

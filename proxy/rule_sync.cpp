@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 
 #include "base/strings.hpp"
 
@@ -151,7 +152,37 @@ void RuleSync::write_node_port_jumps(const CompileOptions& options, Tables& tabl
   node_port_jumps_ = std::move(now);
 }
 
-RestoreInput RuleSync::full(const Model& model, const CompileOptions& options, const SavedRules& saved) {
+// The Services' rules in shared chains go to `tables`; so do their own chains where all fit into one part, else those are
+// returned as inputs of their own. The chain that they jump to comes with the first.
+std::vector<std::string> RuleSync::write_services(const Model& model, const CompileOptions& options, std::size_t part,
+                                                  Tables& tables) {
+  std::vector<std::string> parts;
+  Tables own;
+  own.full = true;
+  std::size_t last = 0;
+  for (const auto& [key, entry] : model.services()) {
+    write_service(entry->key, entry.get(), model, options, own);
+    if (part == 0 || chain_count_ - last < part) continue;
+    TableText chains{.chains = std::exchange(own.nat.chains, {}), .rules = std::exchange(own.nat.rules, {})};
+    if (parts.empty()) {
+      for (const FixedChain& fixed : compile_fixed(options)) {
+        if (std::string_view(fixed.name) != kMarkMasq) continue;
+        chains.declare(fixed.name);
+        chains.rules += fixed.rules;
+      }
+    }
+    parts.push_back("*nat\n" + chains.chains + chains.rules + "COMMIT\n");
+    last = chain_count_;
+  }
+  tables.nat.chains += own.nat.chains;
+  tables.nat.rules += own.nat.rules;
+  tables.nat.added += own.nat.added;
+  tables.filter.added += own.filter.added;
+  return parts;
+}
+
+RestoreInput RuleSync::full(const Model& model, const CompileOptions& options, const SavedRules& saved,
+                            std::size_t part) {
   written_.clear();
   fixed_counts_ = service_counts_ = {};
   chain_count_ = 0;
@@ -167,7 +198,7 @@ RestoreInput RuleSync::full(const Model& model, const CompileOptions& options, c
     const std::size_t lines = count_lines(chain.rules);
     (std::string_view(chain.table) == "nat" ? fixed_counts_.nat : fixed_counts_.filter) += lines;
   }
-  for (const auto& [key, entry] : model.services()) write_service(entry->key, entry.get(), model, options, tables);
+  std::vector<std::string> parts = write_services(model, options, part, tables);
   write_node_port_jumps(options, tables);
   for (const Jump& jump : compile_jumps(options)) {
     if (saved.has_jump(jump.table, jump.from, jump.rule)) continue;
@@ -184,7 +215,7 @@ RestoreInput RuleSync::full(const Model& model, const CompileOptions& options, c
       tables.nat.remove_chain(chain);
     }
   }
-  return {tables.text(), model.services().size()};
+  return {std::move(parts), tables.text(), model.services().size()};
 }
 
 RestoreInput RuleSync::partial(const Model& model, const CompileOptions& options,
@@ -192,7 +223,7 @@ RestoreInput RuleSync::partial(const Model& model, const CompileOptions& options
   Tables tables;
   for (const std::string& key : dirty) write_service(key, model.find(key), model, options, tables);
   write_node_port_jumps(options, tables);
-  return {tables.text(), dirty.size()};
+  return {{}, tables.text(), dirty.size()};
 }
 
 RuleCounts RuleSync::counts() const {

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "proxy/backend.hpp"
 #include "proxy/compile.hpp"
 #include "proxy/saved_rules.hpp"
 
@@ -15,21 +16,21 @@ namespace keelson::proxy {
 
 // Input for `iptables-restore --noflush`, and how much is in it.
 struct RestoreInput {
+  // To be restored first, in order: chains of whole Services that no packet comes to yet, or that are exchanged with what
+  // the Service's other chains expect.
+  std::vector<std::string> before;
   std::string text;          // empty: nothing to write
   std::size_t services = 0;  // looked at
   [[nodiscard]] bool empty() const { return text.empty(); }
-};
-
-struct RuleCounts {
-  std::size_t filter = 0;
-  std::size_t nat = 0;
 };
 
 class RuleSync {
  public:
   // Everything: fixed chains, missing jumps, all Services; and the removal of per-service chains in `saved` that no
   // Service needs any more. Each table is replaced in one commit, so no rule that stays is missing for a moment.
-  RestoreInput full(const Model& model, const CompileOptions& options, const SavedRules& saved);
+  // With `part` > 0 chains of Services go ahead, in inputs of about that many chains each: iptables-nft-restore walks a
+  // list of all chains of its input for each line (cache_chain_list_insert of 1.8.9), a minute for 10,000 Services.
+  RestoreInput full(const Model& model, const CompileOptions& options, const SavedRules& saved, std::size_t part = 0);
   // Only what differs from the last input because of the Services in `dirty`, or because the node port addresses
   // changed.
   RestoreInput partial(const Model& model, const CompileOptions& options, const std::vector<std::string>& dirty);
@@ -52,6 +53,8 @@ class RuleSync {
 
   void write_service(const std::string& key, const ServiceEntry* entry, const Model& model,
                      const CompileOptions& options, Tables& tables);
+  std::vector<std::string> write_services(const Model& model, const CompileOptions& options, std::size_t part,
+                                          Tables& tables);
   void write_chains(WrittenService& before, const ServiceRules& rules, Tables& tables);
   void write_shared(WrittenService& before, const ServiceRules& rules, Tables& tables);
   void write_node_port_jumps(const CompileOptions& options, Tables& tables);

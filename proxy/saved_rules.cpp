@@ -59,6 +59,18 @@ SavedRules parse_saved(std::string_view text) {
   return saved;
 }
 
+SavedRules without_kubelet_chains(SavedRules saved) {
+  const auto is_kubelets = [](std::string_view chain) {
+    return chain == "KUBE-FIREWALL" || chain == "KUBE-IPTABLES-HINT" || chain == "KUBE-KUBELET-CANARY";
+  };
+  for (SavedTable& table : saved.tables) {
+    std::erase_if(table.chains, is_kubelets);
+    std::erase_if(table.jumps, [&](const std::string& jump) { return is_kubelets(target_of(jump)); });
+    std::erase_if(table.referenced, is_kubelets);
+  }
+  return saved;
+}
+
 std::string cleanup_input(const SavedRules& saved) {
   std::string input;
   for (const SavedTable& table : saved.tables) {

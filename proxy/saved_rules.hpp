@@ -27,6 +27,9 @@ struct SavedRules {
 // Reads the output of `iptables-save` (all tables). Lines that do not concern our chains are passed over.
 [[nodiscard]] SavedRules parse_saved(std::string_view text);
 
+// Without the chains that a kubelet keeps and needs: what is left is a proxy's.
+[[nodiscard]] SavedRules without_kubelet_chains(SavedRules saved);
+
 // The iptables-restore input that removes every chain of ours and all jumps to them. Empty when there is nothing.
 [[nodiscard]] std::string cleanup_input(const SavedRules& saved);
 

@@ -37,16 +37,22 @@ void write_number(const std::filesystem::path& path, long wanted) {
   }
 }
 
-void tune_conntrack(unsigned cpus, const std::filesystem::path& root) {
-  constexpr long kPerCore = 32768, kLeast = 131072;
-  constexpr long kEstablishedSeconds = 86400, kCloseWaitSeconds = 3600;
+void tune_conntrack(unsigned cpus, const ConntrackLimits& limits, const std::filesystem::path& root) {
   const std::filesystem::path dir = root / kConntrack;
-  const long max = std::max(kPerCore * static_cast<long>(cpus), kLeast);
-  const auto hash_size = root / "sys/module/nf_conntrack/parameters/hashsize";
-  if (read_number(hash_size).value_or(max) < max / 4) write_number(hash_size, max / 4);
-  write_number(dir / "nf_conntrack_max", max);
-  write_number(dir / "nf_conntrack_tcp_timeout_established", kEstablishedSeconds);
-  write_number(dir / "nf_conntrack_tcp_timeout_close_wait", kCloseWaitSeconds);
+  if (limits.max_per_core > 0) {
+    const long max = std::max(limits.max_per_core * static_cast<long>(cpus), limits.min);
+    const auto hash_size = root / "sys/module/nf_conntrack/parameters/hashsize";
+    if (read_number(hash_size).value_or(max) < max / 4) write_number(hash_size, max / 4);
+    write_number(dir / "nf_conntrack_max", max);
+  }
+  const auto set_timeout = [&dir](const char* name, Seconds value) {
+    if (value > Seconds(0)) write_number(dir / name, value.count());
+  };
+  set_timeout("nf_conntrack_tcp_timeout_established", limits.tcp_established);
+  set_timeout("nf_conntrack_tcp_timeout_close_wait", limits.tcp_close_wait);
+  set_timeout("nf_conntrack_udp_timeout", limits.udp);
+  set_timeout("nf_conntrack_udp_timeout_stream", limits.udp_stream);
+  if (limits.tcp_be_liberal) write_number(dir / "nf_conntrack_tcp_be_liberal", 1);
 }
 
 }  // namespace
@@ -55,10 +61,11 @@ SysctlReport read_sysctls(const std::filesystem::path& root) {
   return {read_number(root / kConntrack / "nf_conntrack_tcp_be_liberal").value_or(0) != 0};
 }
 
-SysctlReport tune_sysctls(bool localhost_node_ports, unsigned cpus, const std::filesystem::path& root) {
+SysctlReport tune_sysctls(bool localhost_node_ports, unsigned cpus, const ConntrackLimits& limits,
+                          const std::filesystem::path& root) {
   const std::filesystem::path net = root / "proc/sys/net";
   if (localhost_node_ports) write_number(net / "ipv4/conf/all/route_localnet", 1);
-  tune_conntrack(cpus, root);
+  tune_conntrack(cpus, limits, root);
   if (read_number(net / "ipv4/ip_forward").value_or(1) == 0) {
     log_warn("net.ipv4.ip_forward is 0: packets from pods and to NodePorts will not be forwarded");
   }

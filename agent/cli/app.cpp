@@ -8,6 +8,7 @@
 
 #include "agent/cli/client.hpp"
 #include "agent/cli/join.hpp"
+#include "agent/cli/proxy_flags.hpp"
 #include "agent/cli/run_flags.hpp"
 #include "agent/daemon/daemon.hpp"
 
@@ -50,6 +51,17 @@ int run_cleanup(const RunFlags& flags) {
   return Daemon(std::move(*options)).clean_up();
 }
 
+int run_proxy(const ProxyFlags& flags) {
+  std::vector<std::string> warnings;
+  auto run = resolve_proxy_run(flags, warnings);
+  if (!run) return fail(run.error());
+  init_logging(run->options.log_level, run->options.log_format);
+  for (const auto& warning : warnings) log_warn("configuration", {{"warning", warning}});
+  tune_allocator();
+  ProxyDaemon daemon(std::move(*run));
+  return flags.cleanup ? daemon.clean_up() : daemon.run();
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
@@ -77,6 +89,11 @@ int run_command_line(int argc, char** argv) {
           ->group("Daemon");
   add_run_flags(*cleanup, cleanup_flags);
   cleanup->callback([&] { exit_code = run_cleanup(cleanup_flags); });
+
+  ProxyFlags proxy_flags;
+  auto* proxy = app.add_subcommand("proxy", "Run the Service proxy alone, in the place of kube-proxy")->group("Daemon");
+  add_proxy_flags(*proxy, proxy_flags);
+  proxy->callback([&] { exit_code = run_proxy(proxy_flags); });
 
   JoinArgs join_args;
   auto* join =

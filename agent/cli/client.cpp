@@ -75,13 +75,32 @@ void add_exec(CLI::App& app, ClientOptions& options, int& exit_code) {
 
 void add_explain(CLI::App& app, ClientOptions& options, int& exit_code) {
   struct Args {
-    std::string ns, subject;
+    std::string ns, subject, service;
   };
   auto args = std::make_shared<Args>();
-  auto* c = add_command(app, options, "explain", "Tell what was done for a pod, what it waits for, and why", kInspect);
-  c->add_option("POD|FILE", args->subject, "A pod, a workload, or a file of the manifest folder")->required();
+  auto* c = add_command(app, options, "explain",
+                        "Tell what was done for a pod, or how packets to a Service are handled", kInspect);
+  c->add_option("POD|FILE|service", args->subject,
+                "A pod, a workload, a file of the manifest folder; or the word service, with a name after it")
+      ->required();
+  c->add_option("SERVICE", args->service, "The Service's name, or NAMESPACE/NAME");
   c->add_option("-n,--namespace", args->ns, "Namespace [any]");
-  c->callback([args, &options, &exit_code] { exit_code = run_explain(options, args->ns, args->subject); });
+  c->footer(
+      "Examples:\n  keelson explain web\n  keelson explain service web -n shop\n"
+      "Of `keelson proxy`: keelson explain service web --socket /run/keelson/proxy.sock");
+  c->callback([args, &options, &exit_code] {
+    if (args->service.empty()) {
+      exit_code = run_explain(options, args->ns, args->subject);
+      return;
+    }
+    if (args->subject != "service" && args->subject != "services" && args->subject != "svc") {
+      throw CLI::ValidationError("explain", "expected one name, or `service NAME`");
+    }
+    const auto slash = args->service.find('/');
+    const auto ns = slash == std::string::npos ? args->ns : args->service.substr(0, slash);
+    exit_code =
+        run_explain_service(options, ns, slash == std::string::npos ? args->service : args->service.substr(slash + 1));
+  });
 }
 
 }  // namespace

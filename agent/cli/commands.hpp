@@ -38,6 +38,8 @@ struct ExecArgs {
 int run_exec(const ClientOptions& options, const ExecArgs& args);
 
 int run_explain(const ClientOptions& options, const std::string& ns, const std::string& subject);
+// How packets to a Service are handled on this node.
+int run_explain_service(const ClientOptions& options, const std::string& ns, const std::string& name);
 int run_status(const ClientOptions& options, const std::string& output);
 int run_version(const ClientOptions& options);
 

@@ -3,6 +3,7 @@
 
 #include "agent/cli/api_client.hpp"
 #include "agent/cli/commands.hpp"
+#include "agent/cli/explain_service_text.hpp"
 #include "agent/cli/explain_text.hpp"
 #include "agent/server/http.hpp"
 #include "base/clock.hpp"
@@ -21,6 +22,16 @@ int run_explain(const ClientOptions& options, const std::string& ns, const std::
   }
   std::cerr << text;
   return 1;
+}
+
+int run_explain_service(const ClientOptions& options, const std::string& ns, const std::string& name) {
+  const auto document =
+      ApiClient(options.socket)
+          .get_json("/keelson/explain/service?name=" + percent_encode(name) + "&ns=" + percent_encode(ns));
+  if (!document) return fail(document.error());
+  const bool found = explains_service(*document);
+  (found ? std::cout : std::cerr) << explain_service_text(*document);
+  return found ? 0 : 1;
 }
 
 int run_status(const ClientOptions& options, const std::string& output) {

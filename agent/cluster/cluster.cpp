@@ -122,12 +122,25 @@ Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
                                                       statuses_, needs.facts.name, needs.options.manifests,
                                                       [this](const kube::Pod& pod) { return refused_here(pod); })),
       feed_(needs.executor, *api_, proxy_api_ ? *proxy_api_ : *api_, needs.options.proxy_enabled,
-            {.on_services =
-                 [this](const ServiceFeed::ServiceList& list) {
-                   needs_.services.set_services(list);
-                   objects_.set_services(list);
+            ServiceFeed::Which::all_with_address,
+            {.set =
+                 [this](const kube::Service& service) {
+                   needs_.services.set_service(service);
+                   objects_.set_service(service);
                  },
-             .on_slices = [this](const ServiceFeed::SliceList& list) { needs_.services.set_slices(list); }}),
+             .removed =
+                 [this](const std::string& key) {
+                   needs_.services.remove_service(key);
+                   objects_.remove_service(key);
+                 },
+             .synced =
+                 [this] {
+                   needs_.services.services_synced();
+                   objects_.services_synced();
+                 }},
+            {.set = [this](const kube::EndpointSlice& slice) { needs_.services.set_slice(slice); },
+             .removed = [this](const std::string& key) { needs_.services.remove_slice(key); },
+             .synced = [this] { needs_.services.slices_synced(); }}),
       serving_(needs.executor, needs.data, *api_, needs.clock, needs.facts.name, needs.options.cluster.serving,
                prepared.certificate),
       pod_watch_(needs.executor, *api_,
@@ -228,12 +241,12 @@ std::string Cluster::refused_here(const kube::Pod& static_pod) const {
 }
 
 void Cluster::on_node(std::shared_ptr<const kube::Node> node) {
+  needs_.services.set_node(node.get());
   if (!node) {
     log_warn("the Node was deleted; it is registered again at the agent's next start", {{"node", needs_.facts.name}});
     return;
   }
   node_known_.open();
-  needs_.services.set_node_cidrs(node->spec.pod_cidrs);
   if (node->metadata.uid != csi_node_of_) {
     csi_node_of_ = node->metadata.uid;
     tasks_.spawn("CSINode", publish_csi_node(*api_, needs_.facts.name, csi_node_of_));
@@ -289,6 +302,10 @@ void Cluster::write_metrics(stats::MetricText& out) const {
 
 void Cluster::record(const NodeEvent& event) {
   events_.record(node_reference(needs_.facts.name), event.type, event.reason, event.message);
+}
+
+void Cluster::record_service(const std::string& service, const std::string& reason, const std::string& message) {
+  events_.record(service_reference(service), "Warning", reason, message);
 }
 
 nlohmann::json Cluster::status() const {

@@ -60,6 +60,8 @@ class Cluster {
   [[nodiscard]] volumes::TokenSource& tokens() { return tokens_; }
   // An event about this node.
   void record(const NodeEvent& event);
+  // A warning about the Service "namespace/name".
+  void record_service(const std::string& service, const std::string& reason, const std::string& message);
   // What the node's conditions come from changed.
   void node_changed() { node_.input_changed(); }
   // For `keelson status`: {"server", "synced", "nodeReady", "errors", "lease", "statusesPending", "watches"}.

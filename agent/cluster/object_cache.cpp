@@ -88,7 +88,7 @@ Awaitable<Result<kube::ObjectSet>> ObjectCache::gather(std::shared_ptr<const kub
   if (!known) {
     co_return make_error(Errc::unavailable, "services have not yet been read at least once, cannot construct envvars");
   }
-  out.services = services_;
+  out.services = services_.visible_from(ns);
   co_return out;
 }
 
@@ -127,11 +127,6 @@ Awaitable<Result<std::optional<std::string>>> ObjectCache::runtime_handler(std::
 void ObjectCache::pod_gone(const std::string& uid) {
   release(config_maps_, uid);
   release(secrets_, uid);
-}
-
-void ObjectCache::set_services(ServiceList services) {
-  services_ = std::move(services);
-  services_known_.open();
 }
 
 Awaitable<void> ObjectCache::stop() {

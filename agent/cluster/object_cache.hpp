@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/cluster/service_index.hpp"
 #include "agent/cluster/watched_object.hpp"
 #include "agent/pod/context.hpp"
 #include "base/task_group.hpp"
@@ -19,8 +20,6 @@ namespace keelson::agent {
 
 class ObjectCache final : public ObjectSource {
  public:
-  using ServiceList = std::vector<std::shared_ptr<const kube::Service>>;
-
   // `on_change` is called with the UIDs of the pods that refer to an object that changed. `api` must outlive this.
   ObjectCache(Executor executor, kube::Api& api, std::function<void(const std::vector<std::string>& uids)> on_change);
 
@@ -33,8 +32,10 @@ class ObjectCache final : public ObjectSource {
   Awaitable<Result<std::optional<std::string>>> runtime_handler(std::string runtime_class) override;
   // The pod refers to nothing any more.
   void pod_gone(const std::string& uid);
-  // All Services of the cluster; the first call says that they are known.
-  void set_services(ServiceList services);
+  // The cluster's Services as they are and come; pods wait until all of them are known.
+  void set_service(const kube::Service& service) { services_.set(service); }
+  void remove_service(const std::string& key) { services_.remove(key); }
+  void services_synced() { services_known_.open(); }
 
   // Ends every watch.
   Awaitable<void> stop();
@@ -61,7 +62,7 @@ class ObjectCache final : public ObjectSource {
   Objects<kube::ConfigMap> config_maps_;
   Objects<kube::Secret> secrets_;
   std::map<std::string, std::string> runtime_handlers_;  // by RuntimeClass, as last seen
-  ServiceList services_;
+  ServiceIndex services_;
   Latch services_known_;
   TaskGroup tasks_;
 };

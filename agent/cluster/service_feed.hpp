@@ -1,14 +1,10 @@
-// Services and EndpointSlices of the cluster, for the proxy and for pods' environments: follows both, and passes whole
-// lists on once changes have gathered for a moment.
+// Services and EndpointSlices of the cluster, for the proxy and for pods' environments: follows both and passes each
+// change on as it comes. Keeps no objects: one change costs the same however many there are.
 #pragma once
 
 #include <functional>
-#include <map>
-#include <memory>
 #include <string>
-#include <vector>
 
-#include "base/notifier.hpp"
 #include "base/task_group.hpp"
 #include "kube/client/list_watch.hpp"
 #include "kube/endpoint_slice.hpp"
@@ -18,38 +14,27 @@ namespace keelson::agent {
 
 class ServiceFeed {
  public:
-  using ServiceList = std::vector<std::shared_ptr<const kube::Service>>;
-  using SliceList = std::vector<std::shared_ptr<const kube::EndpointSlice>>;
+  // Of one kind. `set` has the object as it is now, `removed` its "namespace/name"; `synced` says, once, that all that
+  // the API server had was given. All have to be set.
+  template <class T>
   struct Handlers {
-    std::function<void(const ServiceList&)> on_services;  // also once at the start, when all are known
-    std::function<void(const SliceList&)> on_slices;
+    std::function<void(const T&)> set;
+    std::function<void(const std::string& key)> removed;
+    std::function<void()> synced;
   };
 
+  // Which Services: all that pods' environments name, or those alone that the proxy serves.
+  enum class Which { all_with_address, proxied };
+
   // `service_api` and `slice_api` may be the same; both must outlive this. EndpointSlices are read with kube-proxy's
-  // credentials where a node's own may not.
-  ServiceFeed(const Executor& executor, kube::Api& service_api, kube::Api& slice_api, bool with_slices,
-              Handlers handlers);
+  // credentials where a node's own may not, and not at all when `with_slices` is false.
+  ServiceFeed(const Executor& executor, kube::Api& service_api, kube::Api& slice_api, bool with_slices, Which which,
+              Handlers<kube::Service> services, Handlers<kube::EndpointSlice> slices);
 
   void start();
   Awaitable<void> stop();
 
  private:
-  // What is known of one kind.
-  template <class T>
-  struct Followed {
-    const char* kind;
-    std::map<std::string, std::shared_ptr<const T>> objects;  // by "namespace/name"
-    bool synced = false, changed = false;
-    std::string error;  // the last that was told
-  };
-  template <class T>
-  typename kube::ListWatch<T>::Handlers follow(Followed<T>& followed);
-  Awaitable<void> pass_on();
-
-  Handlers handlers_;
-  Followed<kube::Service> services_{.kind = "Services", .objects = {}, .error = {}};
-  Followed<kube::EndpointSlice> slices_{.kind = "EndpointSlices", .objects = {}, .error = {}};
-  Notifier changed_;
   kube::ListWatch<kube::Service> service_watch_;
   kube::ListWatch<kube::EndpointSlice> slice_watch_;
   bool with_slices_;

@@ -1,5 +1,6 @@
 #include "agent/config/config_file.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "agent/config/fields.hpp"
@@ -20,15 +21,23 @@ std::string text_of(const Where& where, const std::string& path) {
   return where.file + ": " + where.kind + ": " + path;
 }
 
+// What Go's encoder writes of a field that was never set.
+bool is_unset(const Json& value) {
+  if (value.is_object()) return std::all_of(value.begin(), value.end(), is_unset);
+  if (value.is_string()) return value == "" || value == "0" || value == "0s";
+  return value.is_null() || value == false || value == 0 || (value.is_array() && value.empty());
+}
+
 Result<void> apply_object(const ConfigKind& kind, const Where& where, const Json& object, const std::string& prefix,
                           Options& options, std::vector<std::string>& warnings) {
   for (const auto& [name, value] : object.items()) {
     const std::string path = prefix + name;
     if (prefix.empty() && (name == "apiVersion" || name == "kind" || name == "metadata")) continue;
+    if (value.is_null()) continue;  // as if it were not there
     if (const auto it = kind.fields.find(path); it != kind.fields.end()) {
       CHECK_OK(with_context(it->second(value, options), text_of(where, path)));
     } else if (kind.without_effect.count(path) > 0) {
-      warnings.push_back(text_of(where, path) + ": has no effect");
+      if (!kind.written_whole || !is_unset(value)) warnings.push_back(text_of(where, path) + ": has no effect");
     } else if (value.is_object() && kind.fields.lower_bound(path + ".") != kind.fields.end() &&
                kind.fields.lower_bound(path + ".")->first.starts_with(path + ".")) {
       CHECK_OK(apply_object(kind, where, value, path + ".", options, warnings));

@@ -13,6 +13,9 @@ namespace keelson::agent {
 // does.
 [[nodiscard]] nlohmann::json effective_kubelet_config(const Options& options);
 
+// Likewise a KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1), for the proxy's /configz.
+[[nodiscard]] nlohmann::json effective_proxy_config(const Options& options);
+
 // As Go prints it: "1m0s", "100ms", "4h0m0s", "0s".
 [[nodiscard]] std::string go_duration(Nanoseconds duration);
 

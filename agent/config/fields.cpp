@@ -61,13 +61,55 @@ Result<void> set_log_format(const Json& v, Options& o) {
   return {};
 }
 
+// Empty means that somebody else decides: another document, a flag, the default.
+template <class Place>
+ApplyField text_if_any(Place place) {
+  return [place](const Json& v, Options& o) -> Result<void> {
+    TRY(auto value, as_string(v));
+    if (!value.empty()) place(o) = std::move(value);
+    return {};
+  };
+}
+
+// Likewise 0.
+template <class Place>
+ApplyField duration_if_any(Place place) {
+  return [place](const Json& v, Options& o) -> Result<void> {
+    TRY(const auto value, as_duration(v));
+    using Target = std::remove_reference_t<decltype(place(o))>;
+    if (value > Nanoseconds(0)) place(o) = std::chrono::ceil<Target>(value);
+    return {};
+  };
+}
+
+Result<void> set_healthz_address(const Json& v, Options& o) {
+  TRY(auto text, as_string(v));
+  if (!text.empty()) CHECK_OK(parse_bind_address(text, kProxyHealthPort));
+  o.proxy_options.healthz_address = std::move(text);
+  return {};
+}
+
+Result<void> set_metrics_address(const Json& v, Options& o) {
+  TRY(auto text, as_string(v));
+  if (!text.empty()) CHECK_OK(parse_bind_address(text, kProxyMetricsPort));
+  o.proxy_options.metrics_address = std::move(text);
+  return {};
+}
+
+Result<void> set_bind_address(const Json& v, Options& o) {
+  TRY(auto text, as_string(v));
+  if (!text.empty()) CHECK_OK(parse_bind_address(text, 0));
+  o.proxy_options.bind_address = std::move(text);
+  return {};
+}
+
 ConfigKind proxy_kind() {
-  ConfigKind kind{"kubeproxy.config.k8s.io", {}, {}};
+  ConfigKind kind{"kubeproxy.config.k8s.io", {}, {}, true};
   kind.fields = {
       {"mode", set_proxy_mode},
       {"clusterCIDR", set_cluster_cidr},
-      {"clientConnection.kubeconfig", text(AT(cluster.proxy_kubeconfig))},
-      {"hostnameOverride", text(AT(hostname_override))},
+      {"clientConnection.kubeconfig", text_if_any(AT(cluster.proxy_kubeconfig))},
+      {"hostnameOverride", text_if_any(AT(hostname_override))},
       {"detectLocalMode", set_local_mode},
       {"detectLocal.bridgeInterface", text(AT(proxy.bridge_interface))},
       {"detectLocal.interfaceNamePrefix", text(AT(proxy.interface_name_prefix))},
@@ -75,21 +117,31 @@ ConfigKind proxy_kind() {
       {"iptables.masqueradeAll", flag(AT(proxy.masquerade_all))},
       {"iptables.masqueradeBit", number(AT(proxy.masquerade_bit), 0, 31)},
       {"iptables.localhostNodePorts", flag(AT(proxy.localhost_node_ports))},
-      {"iptables.syncPeriod", duration(AT(proxy.sync_period))},
-      {"iptables.minSyncPeriod", duration(AT(proxy.min_sync_period))},
+      {"iptables.syncPeriod", duration_if_any(AT(proxy.sync_period))},
+      {"iptables.minSyncPeriod", duration_if_any(AT(proxy.min_sync_period))},
+      {"bindAddress", set_bind_address},
+      {"bindAddressHardFail", flag(AT(proxy_options.bind_hard_fail))},
+      {"healthzBindAddress", set_healthz_address},
+      {"metricsBindAddress", set_metrics_address},
+      {"oomScoreAdj", number(AT(proxy_options.oom_score_adj), -1000, 1000)},
+      {"conntrack.maxPerCore", number(AT(proxy.conntrack.max_per_core), 0, kMax32)},
+      {"conntrack.min", number(AT(proxy.conntrack.min), 0, kMax32)},
+      {"conntrack.tcpEstablishedTimeout", duration(AT(proxy.conntrack.tcp_established))},
+      {"conntrack.tcpCloseWaitTimeout", duration(AT(proxy.conntrack.tcp_close_wait))},
+      {"conntrack.tcpBeLiberal", flag(AT(proxy.conntrack.tcp_be_liberal))},
+      {"conntrack.udpTimeout", duration(AT(proxy.conntrack.udp))},
+      {"conntrack.udpStreamTimeout", duration(AT(proxy.conntrack.udp_stream))},
   };
-  kind.without_effect = {"bindAddress",
-                         "bindAddressHardFail",
+  kind.without_effect = {"clientConnection.acceptContentTypes",
+                         "clientConnection.burst",
+                         "clientConnection.contentType",
+                         "clientConnection.qps",
                          "configSyncPeriod",
-                         "conntrack",
                          "enableProfiling",
                          "featureGates",
-                         "healthzBindAddress",
                          "ipvs",
                          "logging",
-                         "metricsBindAddress",
                          "nftables",
-                         "oomScoreAdj",
                          "portRange",
                          "showHiddenMetricsForVersion",
                          "windowsRunAsService",

@@ -17,6 +17,7 @@ struct ConfigKind {
   std::string api_group;                     // the part of apiVersion before the slash
   std::map<std::string, ApplyField> fields;  // by path, "conntrack.maxPerCore"
   std::set<std::string> without_effect;      // known to upstream; whole sub-objects by their top name
+  bool written_whole = false;  // kubeadm writes every field, so that what is empty or zero was not set by anybody
 };
 
 // The fields of KubeletConfiguration (kubelet_fields.cpp).

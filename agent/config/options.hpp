@@ -12,6 +12,7 @@
 #include "agent/images/pull_verification.hpp"
 #include "agent/config/cluster_options.hpp"
 #include "agent/config/protection_options.hpp"
+#include "agent/config/proxy_options.hpp"
 #include "base/log.hpp"
 #include "proxy/config.hpp"
 
@@ -43,6 +44,8 @@ struct Options {
   unsigned parallel_pulls = 4;  // from one registry
   PullVerification pull_verification;
   double pull_qps = 5;          // new pulls a second, all registries together; 0: no bound
+  unsigned parallel_pulls = 4;   // from one registry
+  double pull_qps = 5;           // new pulls a second, all registries together; 0: no bound
   unsigned pull_burst = 10;
 
   // Pod network.
@@ -55,6 +58,7 @@ struct Options {
   // Services.
   bool proxy_enabled = true;
   proxy::ProxyConfig proxy;
+  ProxyOptions proxy_options;
   std::string service_cidr = "10.96.0.0/16";  // ClusterIPs of the manifest folder's Services
 
   // DNS.

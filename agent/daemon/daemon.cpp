@@ -175,6 +175,7 @@ Awaitable<Result<void>> Daemon::start() {
   p.pods.on_change([&p] { p.busy.notify(); });
   p.tasks.spawn("memory", give_memory_back(p.busy));
   p.tasks.spawn("proxy", p.services.run());
+  if (p.proxy_serving) CO_CHECK_OK(with_context(p.proxy_serving->start(), "Service proxy"));
   p.events.start();
   CO_CHECK_OK(with_context(co_await p.protection.start(p.runtime), "node protection"));
   if (p.source) p.tasks.spawn("manifest folder", p.source->run());
@@ -188,6 +189,7 @@ Awaitable<void> Daemon::stop() {
   if (!parts_) co_return;
   auto& p = *parts_;
   co_await p.server.stop();
+  if (p.proxy_serving) co_await p.proxy_serving->stop();
   if (p.cluster) co_await p.cluster->stop();
   p.tasks.cancel();
   co_await p.tasks.join();

@@ -149,12 +149,25 @@ Result<void> Daemon::Parts::connect() {
         [this](const Services::SliceList& list) { services.set_slices(list); });
     objects.target = source.get();
   }
+  make_proxy_serving();
   network.on_change([this] { pods.objects_changed({}); });
   if (::isatty(STDERR_FILENO) != 0) {
     before_log_line([this] { progress.clear(); });
     pods.on_change([this] { show_progress(); });
   }
   return {};
+}
+
+void Daemon::Parts::make_proxy_serving() {
+  if (services.proxier() == nullptr) return;
+  ProxyServingSeams seams;
+  if (options.cluster.enabled()) {
+    seams.eligible = [this] { return services.node_eligible().value_or(false); };  // not known yet: not there
+    seams.on_event = [this](const std::string& service, const std::string& reason, const std::string& message) {
+      cluster->record_service(service, reason, message);
+    };
+  }
+  proxy_serving = std::make_unique<ProxyServing>(executor, clock, options, *services.proxier(), std::move(seams));
 }
 
 void Daemon::Parts::show_progress() {

@@ -13,6 +13,7 @@
 #include "agent/daemon/server_data.hpp"
 #include "agent/daemon/services.hpp"
 #include "agent/pod/manager.hpp"
+#include "agent/proxy/serving.hpp"
 #include "agent/server/unix_server.hpp"
 #include "agent/standalone/source.hpp"
 #include "base/log.hpp"
@@ -32,6 +33,7 @@ struct Daemon::Parts {
 
   // Makes the source of pods and connects what needs everything to be there. Errors: those of Cluster::create().
   Result<void> connect();
+  void make_proxy_serving();
   // Redraws the line that a terminal shows while pods start.
   void show_progress();
   // runtime, probes and folder -> manager: anything may have changed.
@@ -80,6 +82,7 @@ struct Daemon::Parts {
   PodManager pods;
   std::unique_ptr<ManifestSource> source;  // one of these two; none where only cleaning up
   std::unique_ptr<Cluster> cluster;
+  std::unique_ptr<ProxyServing> proxy_serving;  // none where the proxy is switched off
   Protection protection;
   cri::EventStream events;
   NodeData data;

@@ -10,6 +10,7 @@
 #include "agent/daemon/stat_targets.hpp"
 #include "agent/node/machine_facts.hpp"
 #include "agent/pod/status.hpp"
+#include "agent/proxy/explain.hpp"
 #include "agent/spec/names.hpp"
 #include "agent/stats/reader.hpp"
 #include "kube/codec.hpp"
@@ -68,7 +69,13 @@ json NodeData::services() {
   json services = json::array(), slices = json::array();
   for (const auto& service : parts_.services.services()) services.push_back(kube::encode(*service));
   for (const auto& slice : parts_.services.slices()) slices.push_back(kube::encode(*slice));
-  return {{"services", std::move(services)}, {"endpointSlices", std::move(slices)}, {"proxy", proxy_status()}};
+  return {{"services", std::move(services)},
+          {"endpointSlices", std::move(slices)},
+          {"proxy", proxy_status_json(parts_.services.proxier())}};
+}
+
+json NodeData::explain_service(const std::string& ns, const std::string& name) {
+  return explain_service_json(parts_.services.proxier(), ns, name);
 }
 
 json NodeData::workloads() {
@@ -100,26 +107,6 @@ json NodeData::problems() {
   add(parts_.source->problems(), "error");
   add(parts_.source->warnings(), "warning");
   return out;
-}
-
-json NodeData::proxy_status() const {
-  const auto* proxier = parts_.services.proxier();
-  if (!proxier) return {{"enabled", false}};
-  const auto status = proxier->status();
-  json families = json::array();
-  for (const auto& f : status.families) {
-    json item = {{"family", proxy::to_string(f.family)},
-                 {"backend", f.backend == proxy::IptablesBackend::nft ? "iptables-nft" : "iptables-legacy"},
-                 {"filterRules", f.rules.filter},
-                 {"natRules", f.rules.nat},
-                 {"fullSyncs", f.full_syncs},
-                 {"partialSyncs", f.partial_syncs},
-                 {"failures", f.failures}};
-    if (f.last_sync) item["lastSync"] = kube::format_time(*f.last_sync);
-    if (!f.last_error.empty()) item["lastError"] = f.last_error;
-    families.push_back(std::move(item));
-  }
-  return {{"enabled", true}, {"synced", status.synced}, {"pending", status.pending}, {"families", std::move(families)}};
 }
 
 json NodeData::network_status() const {
@@ -154,12 +141,12 @@ json NodeData::status() {
             {"events", std::string(parts_.events.source())}}},
           {"cgroups", {{"driver", systemd ? "systemd" : "cgroupfs"}, {"version", parts_.facts.cgroup_version}}},
           {"podNetwork", network_status()},
-          {"proxy", proxy_status()},
+          {"proxy", proxy_status_json(parts_.services.proxier())},
           {"counts",
            {{"pods", pods.size()},
             {"podsReady", ready},
             {"imagePulls", parts_.images.pulling()},
-            {"services", parts_.services.services().size()},
+            {"services", parts_.services.service_count()},
             {"workloads", workloads().size()},
             {"problems", parts_.source ? parts_.source->problems().size() : 0}}}};
 }
@@ -212,9 +199,7 @@ Awaitable<void> NodeData::write_metrics(stats::MetricText& out) {
   if (parts_.cluster) parts_.cluster->write_metrics(out);
 }
 
-void NodeData::write_probe_metrics(stats::MetricText& out) {
-  agent::write_probe_metrics(out, parts_.probes.totals());
-}
+void NodeData::write_probe_metrics(stats::MetricText& out) { agent::write_probe_metrics(out, parts_.probes.totals()); }
 
 std::filesystem::path NodeData::checkpoint_dir() { return parts_.options.root_dir / "checkpoints"; }
 cri::RuntimeService& NodeData::runtime() { return *parts_.client; }

@@ -26,6 +26,7 @@ class NodeData final : public ServerData {
   std::string network_activity(const std::string& pod_uid) override;
   void on_change(std::function<void()> handler) override;
   nlohmann::json services() override;
+  nlohmann::json explain_service(const std::string& ns, const std::string& name) override;
   nlohmann::json workloads() override;
   nlohmann::json problems() override;
   nlohmann::json status() override;
@@ -42,14 +43,13 @@ class NodeData final : public ServerData {
 
  private:
   PodEntry to_entry(const PodView& view);
-  nlohmann::json proxy_status() const;
   nlohmann::json network_status() const;
 
   Daemon::Parts& parts_;
   stats::CpuRates cpu_rates_;
   VolumeStats volume_stats_;
   std::optional<std::map<std::string, std::string>> system_cgroups_;  // found when first asked for
-  std::map<std::string, SystemTime> stopping_since_;  // by UID: when a pod was first seen stopping
+  std::map<std::string, SystemTime> stopping_since_;                  // by UID: when a pod was first seen stopping
 };
 
 }  // namespace keelson::agent

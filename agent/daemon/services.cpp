@@ -1,9 +1,13 @@
 #include "agent/daemon/services.hpp"
 
+#include "agent/proxy/health.hpp"
 #include "kube/endpoint_slice.hpp"
+#include "proxy/describe.hpp"
 
 namespace keelson::agent {
 namespace {
+
+constexpr const char* kZoneLabel = "topology.kubernetes.io/zone";
 
 template <class T>
 std::map<std::string, std::shared_ptr<const T>> by_key(const std::vector<std::shared_ptr<const T>>& list) {
@@ -44,6 +48,30 @@ Services::Services(Executor executor, BlockingPool& pool, const Options& options
   proxier_.emplace(executor, options.proxy, node_name, parse_ips(node_ips), clock, iptables_, conntrack_);
 }
 
+void Services::set_service(const kube::Service& service) {
+  if (proxier_) proxier_->set_service(service);
+}
+
+void Services::remove_service(const std::string& key) {
+  if (proxier_) proxier_->remove_service(key);
+}
+
+void Services::set_slice(const kube::EndpointSlice& slice) {
+  if (proxier_) proxier_->set_slice(slice);
+}
+
+void Services::remove_slice(const std::string& key) {
+  if (proxier_) proxier_->remove_slice(key);
+}
+
+void Services::services_synced() {
+  if (proxier_) proxier_->services_synced();
+}
+
+void Services::slices_synced() {
+  if (proxier_) proxier_->slices_synced();
+}
+
 void Services::set_services(const ServiceList& services) {
   if (proxier_) {
     pass_differences(
@@ -64,8 +92,24 @@ void Services::set_slices(const SliceList& slices) {
   slices_ = slices;
 }
 
-void Services::set_node_cidrs(const std::vector<std::string>& cidrs) {
-  if (proxier_ && !cidrs.empty()) proxier_->set_node_cidrs(cidrs);
+Services::ServiceList Services::services() const {
+  return services_.empty() && proxier_ ? proxy::describe_services(proxier_->model()) : services_;
+}
+
+Services::SliceList Services::slices() const {
+  return slices_.empty() && proxier_ ? proxy::describe_slices(proxier_->model(), proxier_->node_name()) : slices_;
+}
+
+std::size_t Services::service_count() const {
+  return services_.empty() && proxier_ ? proxier_->model().services().size() : services_.size();
+}
+
+void Services::set_node(const kube::Node* node) {
+  node_eligible_ = is_eligible(node);
+  if (!proxier_ || node == nullptr) return;
+  if (!node->spec.pod_cidrs.empty()) proxier_->set_node_cidrs(node->spec.pod_cidrs);
+  const auto zone = node->metadata.labels.find(kZoneLabel);
+  proxier_->set_zone(zone == node->metadata.labels.end() ? std::string() : zone->second);
 }
 
 Awaitable<void> Services::run() {

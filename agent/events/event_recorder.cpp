@@ -36,6 +36,18 @@ kube::ObjectReference node_reference(const std::string& name) {
   return reference;
 }
 
+// (pkg/proxy/healthcheck/service_health.go)
+kube::ObjectReference service_reference(const std::string& key) {
+  const auto slash = key.find('/');
+  kube::ObjectReference reference;
+  reference.api_version = "v1";
+  reference.kind = "Service";
+  reference.ns = key.substr(0, slash);
+  reference.name = key.substr(slash + 1);
+  reference.uid = key;
+  return reference;
+}
+
 EventRecorder::EventRecorder(const Executor& executor, kube::Api& api, const Clock& clock, const std::string& node,
                              EventLimits limits)
     : api_(api), clock_(clock), limits_(limits), correlator_({"kubelet", node}, limits.correlator), wake_(executor) {}

@@ -66,4 +66,7 @@ class EventRecorder {
 // The Node in events, with its name for its UID: the name is known before the UID is, and kubectl looks for both.
 [[nodiscard]] kube::ObjectReference node_reference(const std::string& name);
 
+// The Service "namespace/name" in events. Its UID is not known where its rules are; kube-proxy writes the same instead.
+[[nodiscard]] kube::ObjectReference service_reference(const std::string& key);
+
 }  // namespace keelson::agent

@@ -7,7 +7,7 @@
 //   GET /containerLogs/NS/POD/CONTAINER                                            api_logs.cpp
 //   GET,POST /exec, /attach /NS/POD[/UID]/CONTAINER, /portForward/NS/POD[/UID];
 //   POST /run/NS/POD[/UID]/CONTAINER                                               api_streams.cpp
-//   GET /keelson/{version,status,services,workloads,problems,explain}              api_keelson.cpp
+//   GET /keelson/{version,status,services,workloads,problems,explain[/service]}    api_keelson.cpp
 // After upstream's pkg/kubelet/server/server.go.
 #pragma once
 
@@ -75,6 +75,7 @@ class Api {
   Awaitable<void> port_forward(Exchange& x);
   Awaitable<void> run(Exchange& x);
   Awaitable<void> explain(Exchange& x);
+  Awaitable<void> explain_service(Exchange& x);
 
   Executor executor_;
   ServerData& data_;

@@ -55,8 +55,8 @@ Api::Api(Executor executor, ServerData& data, Face face, DebugHandlers handlers)
 // What upstream serves only where enableDebuggingHandlers says so, although most of it is for kubectl.
 void Api::add_debugging(const DebugHandlers& handlers) {
   if (!handlers.debugging) {
-    for (const char* path : {"/run", "/exec", "/attach", "/portForward", "/containerLogs", "/runningpods",
-                             "/debug/pprof", "/logs"}) {
+    for (const char* path :
+         {"/run", "/exec", "/attach", "/portForward", "/containerLogs", "/runningpods", "/debug/pprof", "/logs"}) {
       add_disabled(path, "Debug endpoints are disabled.");
     }
     return;
@@ -96,7 +96,13 @@ void Api::add_keelson() {
   router_.add("GET", "/keelson/services", [this](Exchange& x) { return send_json(x, data_.services()); });
   router_.add("GET", "/keelson/workloads", [this](Exchange& x) { return send_json(x, data_.workloads()); });
   router_.add("GET", "/keelson/problems", [this](Exchange& x) { return send_json(x, data_.problems()); });
+  router_.add("GET", "/keelson/explain/service", [this](Exchange& x) { return explain_service(x); });
   router_.add("GET", "/keelson/explain", [this](Exchange& x) { return explain(x); });
+}
+
+Awaitable<void> Api::explain_service(Exchange& x) {
+  co_await send_json(x,
+                     data_.explain_service(x.request.param("ns").value_or(""), x.request.param("name").value_or("")));
 }
 
 Awaitable<void> Api::explain(Exchange& x) {

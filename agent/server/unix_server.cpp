@@ -44,7 +44,14 @@ struct Count {
 }  // namespace
 
 UnixServer::UnixServer(Executor executor, ServerData& data, UnixServerOptions options)
-    : options_(std::move(options)), api_(executor, data), acceptor_(executor), tasks_(executor) {}
+    : options_(std::move(options)),
+      api_(std::make_unique<Api>(executor, data)),
+      router_(api_->router()),
+      acceptor_(executor),
+      tasks_(executor) {}
+
+UnixServer::UnixServer(Executor executor, const Router& router, UnixServerOptions options)
+    : options_(std::move(options)), router_(router), acceptor_(executor), tasks_(executor) {}
 
 // Removes a socket that nobody listens on any more.
 Result<void> UnixServer::claim_socket() {
@@ -107,7 +114,7 @@ Awaitable<void> UnixServer::serve(Socket socket) {
   const Count count(connections_);
   auto connection = std::make_shared<SocketConnection<Socket>>(std::move(socket));
   const RequestHandler handler = [this](HttpRequest& request, ResponseWriter& response) {
-    return answer_by(api_.router(), request, response);
+    return answer_by(router_, request, response);
   };
   co_await serve_connection(std::move(connection), handler, options_.limits);
 }

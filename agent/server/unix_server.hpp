@@ -18,8 +18,10 @@ struct UnixServerOptions {
 
 class UnixServer {
  public:
-  // `data` must outlive the server.
+  // The node agent's API. `data` must outlive the server.
   UnixServer(Executor executor, ServerData& data, UnixServerOptions options);
+  // Another one. `router` must outlive the server.
+  UnixServer(Executor executor, const Router& router, UnixServerOptions options);
 
   // Binds the socket (folder made if missing, a stale socket replaced, mode 0600) and begins to serve. Errors:
   // already_exists when another keelson answers there.
@@ -33,7 +35,8 @@ class UnixServer {
   Awaitable<void> serve(asio::local::stream_protocol::socket socket);
 
   UnixServerOptions options_;
-  Api api_;
+  std::unique_ptr<Api> api_;  // null: the routes are somebody else's
+  const Router& router_;
   asio::local::stream_protocol::acceptor acceptor_;
   TaskGroup tasks_;
   std::size_t connections_ = 0;

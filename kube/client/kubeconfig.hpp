@@ -53,6 +53,11 @@ Result<ClientConfig> load_kubeconfig(const std::filesystem::path& path, const st
 Result<ClientConfig> parse_kubeconfig(const std::string& text, const std::string& name,
                                       const std::filesystem::path& folder, const std::string& context = "");
 
+// How a pod reaches its cluster's API server: the environment's address, its service account's token and CA below
+// `folder`. Error: not_found when this process is in no pod. (client-go rest.InClusterConfig)
+Result<ClientConfig> in_cluster_config(
+    const std::filesystem::path& folder = "/var/run/secrets/kubernetes.io/serviceaccount");
+
 // The file with this one cluster, user and context ("default-cluster", "default-auth", "default-context", as the
 // kubelet names them). Paths are written as they are.
 [[nodiscard]] std::string format_kubeconfig(const ClientConfig& config);

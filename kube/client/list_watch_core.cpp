@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/strings.hpp"
 #include "kube/client/resource.hpp"
 #include "kube/client/status.hpp"
 #include "kube/meta.hpp"
@@ -41,11 +42,76 @@ const Json& member(const Json& object, const char* field) {
   return it != object.end() ? *it : nothing;
 }
 
+constexpr bool is_dash_of_uuid(std::size_t at) { return at == 8 || at == 13 || at == 18 || at == 23; }
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+// The line with the list of metadata.managedFields emptied: nobody here reads it, and it is half of most objects. The
+// pattern cannot match inside a string, where its quotes would be escaped.
+std::string_view without_managed_fields(std::string_view line, std::string& buffer) {
+  constexpr std::string_view kStart = "\"managedFields\":[";
+  const auto at = line.find(kStart);
+  if (at == std::string_view::npos) return line;
+  const std::size_t inside = at + kStart.size();
+  int depth = 1;
+  bool in_string = false;
+  for (std::size_t i = inside; i < line.size(); ++i) {
+    const char c = line[i];
+    if (in_string) {
+      if (c == '\\') {
+        ++i;
+      } else if (c == '"') {
+        in_string = false;
+      }
+      continue;
+    }
+    if (c == '"') {
+      in_string = true;
+    } else if (c == '[') {
+      ++depth;
+    } else if (c == ']' && --depth == 0) {
+      buffer.assign(line.substr(0, inside)).append(line.substr(i));
+      return buffer;
+    }
+  }
+  return line;
+}
+
 bool is_expired(const Error& error) { return error.reason == "Expired" || error.reason == "Gone"; }
 
 SteadyTime now() { return std::chrono::steady_clock::now(); }
 
 }  // namespace
+
+PackedUid::PackedUid(const std::string& text) {
+  std::array<std::uint8_t, 16> bytes{};
+  std::size_t digits = 0;
+  for (std::size_t i = 0; i < text.size() && digits < 32; ++i) {
+    if (is_dash_of_uuid(i)) continue;
+    const int value = hex_value(text[i]);
+    if (value < 0) break;
+    bytes[digits / 2] = static_cast<std::uint8_t>(bytes[digits / 2] << 4 | value);
+    ++digits;
+  }
+  bytes_ = bytes;
+  if (this->text() == text) return;
+  bytes_ = {};
+  other_ = std::make_unique<const std::string>(text);
+}
+
+std::string PackedUid::text() const {
+  if (other_) return *other_;
+  std::string out;
+  for (const std::uint8_t byte : bytes_) {
+    if (is_dash_of_uuid(out.size())) out += '-';
+    out += "0123456789abcdef"[byte >> 4];
+    out += "0123456789abcdef"[byte & 15];
+  }
+  return out;
+}
 
 ListWatchCore::ListWatchCore(const Executor& executor, Api& api, WatchTarget target, WatchSink& sink,
                              WatchOptions options)
@@ -174,7 +240,8 @@ Awaitable<Result<void>> ListWatchCore::stream(Mode mode) {
 
 void ListWatchCore::on_line(std::string_view line) {
   if (stream_error_) return;
-  const Json event = Json::parse(line.begin(), line.end(), nullptr, false);
+  const std::string_view text = without_managed_fields(line, buffer_);
+  const Json event = Json::parse(text.begin(), text.end(), nullptr, false);
   const std::string type = text_at(event, "type");
   const Json& object = member(event, "object");
   if (type == "ERROR") {
@@ -213,7 +280,7 @@ void ListWatchCore::finish_list() {
     const auto slash = gone.key().find('/');
     const bool spaced = slash != std::string::npos;
     sink_.remove({spaced ? gone.key().substr(0, slash) : "", spaced ? gone.key().substr(slash + 1) : gone.key(),
-                  gone.mapped().uid});
+                  gone.mapped().uid.text()});
   }
   need_list_ = false;
   listing_ = false;
@@ -224,12 +291,12 @@ void ListWatchCore::set(const Json& object) {
   const Json& metadata = member(object, "metadata");
   const std::string ns = text_at(metadata, "namespace");
   const std::string name = text_at(metadata, "name");
-  Known now{text_at(metadata, "uid"), text_at(metadata, "resourceVersion"), list_};
+  Known now{PackedUid(text_at(metadata, "uid")), fnv64a(text_at(metadata, "resourceVersion")), list_};
   Known& known = known_[object_key(ns, name)];
   const bool is_known = known.list != 0;
-  const bool unchanged = is_known && known.uid == now.uid && known.resource_version == now.resource_version;
+  const bool unchanged = is_known && known.uid == now.uid && known.version == now.version;
   // Deleted and made again while nobody looked: two objects, for whoever keeps state by UID.
-  if (is_known && known.uid != now.uid) sink_.remove({ns, name, known.uid});
+  if (is_known && !(known.uid == now.uid)) sink_.remove({ns, name, known.uid.text()});
   known = std::move(now);
   if (unchanged) return;
   const Result<void> taken = sink_.set(object);

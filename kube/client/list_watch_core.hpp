@@ -2,8 +2,10 @@
 // reflector (tools/cache/reflector.go), KEP-3157 (streaming lists) and KEP-956 (bookmarks).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -13,6 +15,21 @@
 #include "kube/client/watch_backoff.hpp"
 
 namespace keelson::kube {
+
+// A UID as it is kept for each of a hundred thousand objects: 16 bytes where it is a UUID, as the API server's are.
+class PackedUid {
+ public:
+  PackedUid() = default;
+  explicit PackedUid(const std::string& text);
+  [[nodiscard]] std::string text() const;
+  bool operator==(const PackedUid& other) const {
+    return bytes_ == other.bytes_ && (other_ ? *other_ : "") == (other.other_ ? *other.other_ : "");
+  }
+
+ private:
+  std::array<std::uint8_t, 16> bytes_{};
+  std::unique_ptr<const std::string> other_;  // what is no UUID in its usual spelling
+};
 
 // Which object went.
 struct ObjectKey {
@@ -61,9 +78,9 @@ class ListWatchCore {
 
  private:
   struct Known {
-    std::string uid;
-    std::string resource_version;
-    std::uint64_t list = 0;  // the list that it was last seen in
+    PackedUid uid;
+    std::uint64_t version = 0;  // a hash of its resourceVersion
+    std::uint64_t list = 0;     // the list that it was last seen in
   };
   enum class Mode { watch, streaming_list };
 
@@ -99,6 +116,7 @@ class ListWatchCore {
   std::uint64_t list_ = 0;  // counts lists
   std::size_t events_ = 0;  // of the stream under way
   std::optional<Error> stream_error_;
+  std::string buffer_;  // kept between lines
 };
 
 }  // namespace keelson::kube

@@ -52,7 +52,7 @@ TEST_CASE("an immutable ConfigMap or Secret is read once and not watched", "[obj
   });
   int changes = 0;
   ObjectCache cache(loop.executor(), api, [&](const auto&) { ++changes; });
-  cache.set_services({});
+  cache.services_synced();
   for (int i = 0; i < 3; ++i) {
     const auto objects = loop.run(cache.gather(pod()));
     REQUIRE(objects.has_value());

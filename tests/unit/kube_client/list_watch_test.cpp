@@ -195,6 +195,46 @@ TEST_CASE("an object that does not decode is passed over", "[list_watch]") {
   CHECK(w.told == Strings{"set a/1@5", "synced"});
 }
 
+TEST_CASE("managed fields are passed over, whatever they look like", "[list_watch]") {
+  const auto managed = [](const std::string& fields) {
+    return R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"namespace":"d","name":"a","uid":"1","managedFields":[)" +
+           fields + R"(],"resourceVersion":"5"},"data":{"k":"\"managedFields\":[ not those"}})";
+  };
+  const std::string odd = R"({"manager":"x]\"[","fieldsV1":{"f:a":[{"b":["]"]}]}},{"manager":"\\"})";
+  std::string value;
+  keelson::testing::Loop loop;
+  ScriptedApi api(loop.executor(), [&](const ApiRequest&) -> Answer {
+    return {{event("ADDED", managed(odd)), bookmark(9, true)}, std::nullopt};
+  });
+  std::string version;
+  ListWatch<ConfigMap> watch(loop.executor(), api, {},
+                             {.on_set =
+                                  [&](const auto& o) {
+                                    value = o->data.at("k");
+                                    version = o->metadata.resource_version;
+                                  },
+                              .on_delete = {},
+                              .on_synced = {},
+                              .on_error = {}});
+  TaskGroup tasks(loop.executor());
+  tasks.spawn("watch", watch.run());
+  loop.pump_until([&] { return watch.synced(); });
+  CHECK(value == R"("managedFields":[ not those)");
+  CHECK(version == "5");
+  tasks.cancel();
+  loop.pump_until([&] { return tasks.size() == 0; });
+}
+
+TEST_CASE("UIDs come back as they were", "[list_watch]") {
+  for (const char* text : {"", "u", "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "0A1B2C3D-4e5f-6071-8293-a4b5c6d7e8f9",
+                           "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9x", "0a1b2c3d4e5f60718293a4b5c6d7e8f9", "weird uid"}) {
+    CHECK(PackedUid(text).text() == text);
+    CHECK(PackedUid(text) == PackedUid(text));
+  }
+  CHECK_FALSE(PackedUid("0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9") == PackedUid("0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f8"));
+  CHECK_FALSE(PackedUid("a") == PackedUid("b"));
+}
+
 TEST_CASE("another error in a watch is reported and tried again", "[list_watch]") {
   int streams = 0;
   Watcher w([&](const ApiRequest& request) -> Answer {

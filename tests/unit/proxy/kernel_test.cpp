@@ -48,15 +48,14 @@ class Node {
     proxier_->slices_synced();
     settle();
   }
-  // Until everything given so far is in the kernel.
+  // Until everything given so far is in the kernel, and conntrack has been looked at.
   void settle() {
+    if (proxier_->status().pending) synced_ = false;
     const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while ((!synced_ || proxier_->status().pending) && std::chrono::steady_clock::now() < limit) {
+    while ((!synced_ || proxier_->status().pending || flows_pending()) && std::chrono::steady_clock::now() < limit) {
       loop_.restart();
       loop_.run_one_for(std::chrono::seconds(1));
     }
-    loop_.restart();
-    loop_.run_for(Milliseconds(50));  // conntrack, after the sync
     REQUIRE_FALSE(proxier_->status().pending);
     REQUIRE(proxier_->status().families.at(0).last_error.empty());
   }
@@ -69,6 +68,9 @@ class Node {
       loop_.run_one_for(std::chrono::seconds(1));
     }
     return result;
+  }
+  [[nodiscard]] bool flows_pending() const {
+    return proxier_->conntrack_status(Family::ipv4).pending || proxier_->conntrack_status(Family::ipv6).pending;
   }
   SystemIptables& iptables() { return iptables_; }
   FamilyStatus status() { return proxier_->status().families.at(0); }

@@ -51,12 +51,12 @@ class FakeIptables final : public IptablesRunner {
 
 class FakeConntrack final : public ConntrackCleaner {
  public:
-  Awaitable<Result<std::size_t>> remove_stale(Family, StaleUdp stale) override {
+  Awaitable<Result<std::size_t>> remove_stale(Family, StaleFlows stale) override {
     asked.push_back(std::move(stale));
     if (fail) co_return make_error(Errc::io, "no netlink");
     co_return std::size_t{0};
   }
-  std::vector<StaleUdp> asked;
+  std::vector<StaleFlows> asked;
   bool fail = false;
 };
 
@@ -230,48 +230,6 @@ TEST_CASE("both families are written when the node has both, and one that is mis
   CHECK(four.iptables.inputs.size() == 1);
 }
 
-TEST_CASE("conntrack is looked at only when UDP endpoints changed") {
-  Bench b;
-  b.proxier->set_service(web());
-  b.proxier->set_slice(web_slice());
-  b.sync_lists();
-  CHECK(b.conntrack.asked.empty());
-  const auto target = [](const char* ip, std::uint16_t p) { return UdpTarget{*IpAddress::parse(ip), p}; };
-  b.proxier->set_service(service("ns", "dns", "172.30.0.2", {port("dns", 53, "UDP", 30053)}));
-  b.proxier->set_slice(slice("ns", "dns", {endpoint("10.180.0.1")}, {slice_port("dns", 5353, "UDP")}));
-  b.turn();
-  REQUIRE(b.conntrack.asked.size() == 1);
-  const StaleUdp& stale = b.conntrack.asked[0];
-  CHECK_FALSE(stale.is_stale({target("172.30.0.2", 53), target("10.180.0.1", 5353)}));
-  CHECK(stale.is_stale({target("172.30.0.2", 53), target("10.180.0.9", 5353)}));
-  CHECK(stale.is_stale({target("172.30.0.2", 53), target("172.30.0.2", 53)}));        // from before there were rules
-  CHECK(stale.is_stale({target("192.168.0.1", 30053), target("10.180.0.9", 5353)}));  // by its node port
-  CHECK_FALSE(stale.is_stale({target("8.8.8.8", 30053), target("8.8.8.8", 30053)}));  // only passes through
-  CHECK_FALSE(stale.is_stale({target("172.30.0.2", 54), target("10.180.0.9", 5353)}));
-  b.proxier->set_slice(web_slice("10.180.0.5"));
-  b.turn();
-  CHECK(b.conntrack.asked.size() == 1);
-  b.conntrack.fail = true;
-  b.proxier->remove_service("ns/dns");
-  b.turn();
-  REQUIRE(b.conntrack.asked.size() == 2);
-  b.conntrack.fail = false;
-  b.proxier->set_slice(web_slice("10.180.0.6"));
-  b.turn();
-  REQUIRE(b.conntrack.asked.size() == 3);  // what failed is tried again
-  CHECK(b.conntrack.asked[2].is_stale({target("172.30.0.2", 53), target("10.180.0.1", 5353)}));
-  CHECK_FALSE(b.conntrack.asked[2].is_stale({target("172.30.0.2", 53), target("172.30.0.2", 53)}));
-}
-
-TEST_CASE("a UDP Service without serving endpoints keeps its flows") {
-  Model model;
-  UdpTracker tracker;
-  put(model, service("ns", "dns", "172.30.0.2", {port("dns", 53, "UDP")}));
-  StaleUdp stale;
-  tracker.update(model, Family::ipv4, {"ns/dns"}, stale);
-  CHECK_FALSE(stale.is_stale({{*IpAddress::parse("172.30.0.2"), 53}, {*IpAddress::parse("10.0.0.1"), 53}}));
-}
-
 TEST_CASE("the configuration decides on local traffic and on node ports") {
   std::vector<std::string> problems;
   const auto ip = [](const char* text) { return *IpAddress::parse(text); };
@@ -327,12 +285,12 @@ TEST_CASE("sysctls are written where they differ, and what cannot be written is 
   write(route / "route_localnet", "0\n");
   write(conntrack / "nf_conntrack_tcp_be_liberal", "1\n");
   write(conntrack / "nf_conntrack_tcp_timeout_close_wait", "60\n");
-  CHECK(tune_sysctls(true, 8, root).tcp_be_liberal);
+  CHECK(tune_sysctls(true, 8, {}, root).tcp_be_liberal);
   CHECK(read(route / "route_localnet") == "1");
   CHECK(read(conntrack / "nf_conntrack_max") == "262144");
   CHECK(read(conntrack / "nf_conntrack_tcp_timeout_close_wait") == "3600");
   fs::remove_all(root);
-  CHECK_FALSE(tune_sysctls(true, 8, root).tcp_be_liberal);
+  CHECK_FALSE(tune_sysctls(true, 8, {}, root).tcp_be_liberal);
 }
 
 }  // namespace keelson::proxy

@@ -1,12 +1,14 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <set>
 
 #include <chrono>
 #include <fstream>
 #include <iostream>
 #include <sstream>
 
+#include "base/strings.hpp"
 #include "proxy/rule_sync.hpp"
 #include "tests/unit/proxy/builders.hpp"
 
@@ -207,6 +209,16 @@ TEST_CASE("node port addresses that change are exchanged at the end of KUBE-SERV
   CHECK(sync.partial(model, o, {}).empty());
 }
 
+TEST_CASE("cleanup beside a kubelet leaves what the kubelet needs") {
+  const std::string input = cleanup_input(without_kubelet_chains(parse_saved(
+      "*mangle\n:KUBE-IPTABLES-HINT - [0:0]\n:KUBE-PROXY-CANARY - [0:0]\nCOMMIT\n"
+      "*filter\n:INPUT ACCEPT [0:0]\n:KUBE-FIREWALL - [0:0]\n:KUBE-FORWARD - [0:0]\n-A INPUT -j KUBE-FIREWALL\n"
+      "-A FORWARD -j KUBE-FORWARD\nCOMMIT\n")));
+  CHECK(input ==
+        "*mangle\n:KUBE-PROXY-CANARY - [0:0]\n-X KUBE-PROXY-CANARY\nCOMMIT\n"
+        "*filter\n:KUBE-FORWARD - [0:0]\n-D FORWARD -j KUBE-FORWARD\n-X KUBE-FORWARD\nCOMMIT\n");
+}
+
 TEST_CASE("cleanup removes all of ours and nothing else") {
   const std::string input = cleanup_input(parse_saved(
       "*filter\n:INPUT ACCEPT [0:0]\n:KUBE-SERVICES - [0:0]\n:OTHER - [0:0]\n"
@@ -217,6 +229,42 @@ TEST_CASE("cleanup removes all of ours and nothing else") {
         "KUBE-SERVICES\n"
         "-X KUBE-SERVICES\nCOMMIT\n");
   CHECK(cleanup_input(parse_saved("*nat\n:INPUT ACCEPT [0:0]\nCOMMIT\n")).empty());
+}
+
+TEST_CASE("chains of many Services go ahead in parts, what leads to them comes last") {
+  Model model;
+  for (int i = 0; i < 10; ++i) {
+    const std::string name = "s" + std::to_string(i);
+    put(model, service("ns", name, "172.30.0." + std::to_string(1 + i), {port("p", 80, "TCP", 30000 + i)}));
+    put(model, slice("ns", name, {endpoint("10.180.0." + std::to_string(1 + i))}, {slice_port("p", 80)}));
+  }
+  RuleSync whole, parted;
+  const RestoreInput one = whole.full(model, options(), {}), many = parted.full(model, options(), {}, 9);
+  CHECK(one.before.empty());
+  REQUIRE(many.before.size() == 3);  // three chains each: three Services, three, three, and the last with the rest
+  CHECK(many.before[0].rfind("*nat\n:", 0) == 0);
+  CHECK(many.before[0].find(":KUBE-MARK-MASQ - [0:0]\n") != std::string::npos);
+  CHECK(many.before[1].find("KUBE-MARK-MASQ - [") == std::string::npos);
+  std::set<std::string> declared;
+  std::multiset<std::string> lines;
+  for (const auto* text : {&many.before[0], &many.before[1], &many.before[2], &many.text}) {
+    for (const std::string& line : split(*text, '\n')) {
+      if (line.rfind(":KUBE-S", 0) == 0 || line.rfind(":KUBE-EXT-", 0) == 0) declared.insert(line.substr(1, 20));
+      // No jump leads to a chain that is not there yet.
+      const auto jump = line.find("-j KUBE-S");
+      if (jump != std::string::npos && line.rfind("-A KUBE-", 0) == 0 && text != &many.text) {
+        CHECK(declared.contains(line.substr(jump + 3, 20)));
+      }
+      lines.insert(line);
+    }
+    if (text != &many.text) CHECK(text->find("-A KUBE-SERVICES") == std::string::npos);
+  }
+  for (const std::string& line : split(one.text, '\n')) {
+    INFO(line);
+    CHECK(lines.count(line) >= 1);
+  }
+  CHECK(parted.counts().nat == whole.counts().nat);
+  CHECK(parted.partial(model, options(), {"ns/s0"}).empty());
 }
 
 TEST_CASE("compile and diff of 5,000 Services", "[.bench]") {

@@ -1,0 +1,191 @@
+"""`keelson proxy` in the place of upstream's kube-proxy, beside upstream's kubelet, and back; topology; metrics of a cluster."""
+
+import json
+import re
+import sys
+
+from harness import paths
+from harness.cluster_node import BINARY
+from harness.manifests import deployment, pod, service, testapp
+from harness.process import Process, wait_for
+
+READY = {"readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 1}}
+
+# Connects again and again, or keeps one connection; each time says something and wants it back. Prints what became of it.
+CONNECTOR = """
+import json, signal, socket, sys, time
+ip, port, keep = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "keep"
+ended = []
+signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
+done, failures, connection = 0, [], None
+while not ended:
+    try:
+        if not connection:
+            connection = socket.create_connection((ip, port), 3)
+        connection.sendall(b"hello\\n")
+        if b"hello" not in connection.recv(4096):
+            raise OSError("closed by the other side")
+        done += 1
+    except OSError as error:
+        failures.append(f"{time.time():.3f} {error}")
+        connection = None
+    if connection and not keep:
+        connection.close()
+        connection = None
+    time.sleep(0.02)
+print(json.dumps({"done": done, "failures": failures}))
+"""
+
+
+class Connector:
+    def __init__(self, node, folder, name: str, ip: str, port: int, keep: bool):
+        command = node.network.enter(sys.executable, "-c", CONNECTOR, ip, port, "keep" if keep else "new")
+        self.process = Process(command, folder / f"{name}.log")
+
+    def end(self) -> dict:
+        self.process.stop()
+        return json.loads(self.process.log_text().splitlines()[-1])
+
+
+class KeelsonProxy:
+    """`keelson proxy` with kube-proxy's own configuration file on a node of the test."""
+
+    def __init__(self, node, *flags):
+        self.node, self.log, self.socket = node, node.folder / "keelson-proxy.log", node.folder / "proxy.sock"
+        command = [paths.BIN / "keelson", "proxy", "--socket", self.socket, *flags]
+        self.process = Process(node.network.enter(*command), self.log)
+        wait_for(self.written, 30, "keelson proxy has written the rules")
+
+    def written(self) -> bool:
+        assert self.process.running(), self.log.read_text()[-3000:]
+        return "Service rules written" in self.log.read_text()
+
+    def stop(self) -> int:
+        return self.process.stop()
+
+
+def answers(node, ip: str, port: int = 7000) -> bool:
+    return node.network.run("timeout", 1, "bash", "-c", f"exec 3<>/dev/tcp/{ip}/{port}", check=False).returncode == 0
+
+
+def start_kube_proxy(node) -> Process:
+    return Process(
+        node.network.enter(BINARY, "kube-proxy", "--config", node.folder / "proxy.yaml"), node.folder / "proxy.log"
+    )
+
+
+def kube_proxy_synced(node) -> bool:
+    text = node.network.run("curl", "-s", "http://127.0.0.1:10249/metrics", check=False).stdout
+    found = re.search(r'^kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv4"} (\d+)', text, re.M)
+    return bool(found) and int(found.group(1)) > 0
+
+
+def test_hand_over_from_kube_proxy_and_back(space, third_node):
+    """New connections all the time, to a ClusterIP and a NodePort, and a long-lived one: none fails, whichever proxy runs."""
+    node = third_node(agent="kubelet")
+    node.join_network()
+    node.wait_ready()
+    container = testapp("--http", 8080, "--tcp", 7000, **READY)
+    space.apply(deployment("web", 2, container, nodeSelector={"kubernetes.io/hostname": space.cluster.nodes[0].name}))
+    made = space.apply(service("web", {"port": 7000, "targetPort": 7000}, type="NodePort"))
+    space.wait_apps("web", 2)
+    ip, node_port = made["spec"]["clusterIP"], made["spec"]["ports"][0]["nodePort"]
+    space.wait_for(lambda: answers(node, ip), 30, "the Service answers through kube-proxy")
+    config = ["--config", node.folder / "proxy.yaml"]
+
+    def change(name: str) -> None:
+        """The proxy that runs now follows the API server."""
+        added = space.apply(service(name, {"port": 7000}, selector={"app": "web"}))
+        space.wait_for(lambda: answers(node, added["spec"]["clusterIP"]), 20, f"Service {name} answers")
+
+    outside = space.cluster.nodes[1]
+    new = Connector(node, space.folder, "new", ip, 7000, keep=False)
+    beyond = Connector(outside, space.folder, "beyond", node.ip, node_port, keep=False)
+    kept = Connector(node, space.folder, "kept", ip, 7000, keep=True)
+    try:
+        node.agent.proxy.stop()
+        ours = KeelsonProxy(node, *config)
+        change("ours")
+        answer = json.loads(node.fetch("http://127.0.0.1:10256/healthz").stdout)
+        assert answer["healthy"] and answer["nodeEligible"]
+        assert node.fetch("http://127.0.0.1:10249/proxyMode").stdout == "iptables"
+        explained = ours.node.network.run(
+            paths.BIN / "keelson", "explain", "service", f"{space.name}/web", "--socket", ours.socket
+        ).stdout
+        assert f"ClusterIP {ip}:7000" in explained and space.cluster.nodes[0].name in explained, explained
+        assert ours.stop() == 0
+        node.agent.proxy = start_kube_proxy(node)
+        space.wait_for(lambda: kube_proxy_synced(node), 30, "kube-proxy has synced")
+        change("theirs")
+    finally:
+        results = {"new": new.end(), "beyond": beyond.end(), "kept": kept.end()}
+    for name, result in results.items():
+        assert result["done"] > 50 and not result["failures"], (name, result)
+
+
+def test_cleanup_beside_a_kubelet(space, third_node):
+    node = third_node(agent="kubelet")
+    node.join_network()
+    node.wait_ready()
+    space.wait_for(lambda: "KUBE-SVC-" in node.rules(), 30, "kube-proxy's rules")
+    kubelets = [line for line in node.rules("filter").splitlines() if "KUBE-FIREWALL" in line]
+    node.agent.proxy.stop()
+    done = node.network.run(paths.BIN / "keelson", "proxy", "--cleanup", "--config", node.folder / "proxy.yaml")
+    assert done.returncode == 0
+    assert "KUBE-SVC-" not in node.rules() and "KUBE-SERVICES" not in node.rules() + node.rules("filter")
+    assert [line for line in node.rules("filter").splitlines() if "KUBE-FIREWALL" in line] == kubelets
+
+
+def test_latency_metric_and_eligibility(space, agent_kind):
+    """Of the full agent: the slices' trigger times are measured, and a taint of the autoscaler turns load balancers away."""
+    if agent_kind != "keelson":
+        return
+    node = space.cluster.nodes[0]
+    space.apply(pod("web", testapp("--http", 8080, **READY), labels={"app": "web"}))
+    space.apply(service("web", {"port": 80, "targetPort": 8080}))
+    ip = space.get("Service", "web")["spec"]["clusterIP"]
+    space.wait_for(lambda: node.fetch(f"http://{ip}/", check=False).returncode == 0, 40, "the Service answers")
+    text = node.fetch("http://127.0.0.1:10249/metrics").stdout
+    name = r'kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"}'
+    assert int(re.search(rf"^{re.escape(name)} (\d+)", text, re.M).group(1)) > 0
+
+    def healthz() -> str:
+        url = "http://127.0.0.1:10256/healthz"
+        return node.network.run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url).stdout
+
+    assert healthz() == "200"
+    taint = {"key": "ToBeDeletedByClusterAutoscaler", "effect": "PreferNoSchedule"}
+    space.api.patch("Node", node.name, {"spec": {"taints": [taint]}})
+    try:
+        space.wait_for(lambda: healthz() == "503", 10, "not eligible")
+        assert node.fetch("http://127.0.0.1:10256/livez")
+    finally:
+        space.api.patch("Node", node.name, {"spec": {"taints": []}})
+    space.wait_for(lambda: healthz() == "200", 10, "eligible again")
+
+
+def test_endpoints_of_the_own_zone(space, agent_kind):
+    """trafficDistribution: the controllers' hints and the node's own zone label choose the endpoints."""
+    if agent_kind != "keelson":
+        return
+    nodes = space.cluster.nodes
+    label = "topology.kubernetes.io/zone"
+    for number, node in enumerate(nodes):
+        space.api.patch("Node", node.name, {"metadata": {"labels": {label: f"zone{number}"}}})
+    try:
+        for number, node in enumerate(nodes):
+            space.apply(pod(f"web{number}", testapp("--http", 8080, **READY), labels={"app": "web"}, nodeName=node.name))
+        made = space.apply(service("web", {"port": 80, "targetPort": 8080}, trafficDistribution="PreferSameZone"))
+        space.wait_ready("web0", "web1")
+        url = f"http://{made['spec']['clusterIP']}/hostname"
+
+        def seen(node) -> set[str]:
+            return {node.fetch(url, check=False).stdout.strip() for _ in range(8)}
+
+        for number, node in enumerate(nodes):
+            space.wait_for(lambda: seen(node) == {f"web{number}"}, 30, f"{node.name} stays in its zone")
+        told = nodes[0].agent.cli("explain", "service", f"{space.name}/web").stdout
+        assert "no: for another zone" in told, told
+    finally:
+        for node in nodes:
+            space.api.patch("Node", node.name, {"metadata": {"labels": {label: None}}})

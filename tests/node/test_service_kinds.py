@@ -1,0 +1,251 @@
+"""Kinds of Services through real packets, on each backend: balance, external addresses, source ranges, policy Local with
+the client's address kept, localhost NodePorts, and UDP clients that keep their source port while a Service changes."""
+
+import collections
+import subprocess
+import time
+
+import pytest
+
+from harness.manifests import deployment, pod, service, testapp
+from harness.netns import CLIENT_IP, NODE_IP
+from harness.node import is_ready
+
+BACKENDS = ("iptables",)
+SERVER = testapp("--http", 8080, "--udp", 7001)
+EXTERNAL_IP, VIP = "203.0.113.7", "203.0.113.8"
+
+# Sends a datagram from one fixed port every 10 ms and prints "SECONDS ANSWER" for each answer.
+UDP_CLIENT = """
+import socket, sys, time
+ip, port = sys.argv[1], int(sys.argv[2])
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 40000))
+s.settimeout(0.01)
+while True:
+    try:
+        s.sendto(b"x\\n", (ip, port))
+        print(time.monotonic(), s.recv(4096).decode().split()[0], flush=True)
+    except (TimeoutError, ConnectionError, OSError):
+        pass
+    time.sleep(0.01)
+"""
+
+
+def with_backend(name: str):
+    config = {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": name}
+    return pytest.param(name, marks=pytest.mark.agent(config=[config]))
+
+
+pytestmark = pytest.mark.parametrize("backend", [with_backend(name) for name in BACKENDS])
+
+
+def backends(node, count: int, app: str = "web") -> set[str]:
+    node.apply(f"{app}.yaml", deployment(app, count, SERVER))
+
+    def ready():
+        found = [item for item in node.pods().values() if item["metadata"]["labels"].get("app") == app]
+        return len(found) == count and all(map(is_ready, found)) and {item["metadata"]["name"] for item in found}
+
+    return node.wait_for(ready, 30, f"{count} pods of {app}")
+
+
+def address(node, name: str = "web") -> str:
+    return node.wait_for(lambda: node.services()[name]["spec"].get("clusterIP"), what=f"cluster IP of {name}")
+
+
+def answers(node, url: str, what: str, **options) -> str:
+    return node.wait_for(lambda: node.fetch(url, **options).stdout.strip(), what=what)
+
+
+class UdpClient:
+    """A client beyond the node that never changes its port."""
+
+    def __init__(self, node, ip: str, port: int):
+        command = node.network.enter("python3", "-u", "-c", UDP_CLIENT, ip, port, netns=node.network.client)
+        self.popen = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.lines: list[tuple[float, str]] = []
+
+    def end(self) -> list[tuple[float, str]]:
+        """(time, who answered), in order."""
+        self.popen.kill()
+        out, _ = self.popen.communicate()
+        return [(float(line.split()[0]), line.split()[1]) for line in out.splitlines()]
+
+
+@pytest.fixture
+def udp_client():
+    clients = []
+
+    def start(*args) -> UdpClient:
+        clients.append(UdpClient(*args))
+        return clients[-1]
+
+    yield start
+    for client in clients:
+        client.popen.kill()
+        client.popen.wait()
+
+
+def test_connections_spread_evenly(node, backend):
+    names = backends(node, 3)
+    node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
+    ip = address(node)
+    answers(node, f"http://{ip}/hostname", "the Service answers")
+    count = 600
+    script = (
+        "import socket,sys\n"
+        "for _ in range(int(sys.argv[2])):\n"
+        "  s=socket.create_connection((sys.argv[1],80),5);s.sendall(b'GET /hostname HTTP/1.0\\r\\n\\r\\n')\n"
+        "  data=b''\n"
+        "  while part:=s.recv(4096): data+=part\n"
+        "  s.close();print(data.decode().split()[-1])\n"
+    )
+    # All three rules are in the kernel when the third has answered.
+    node.wait_for(
+        lambda: len({node.fetch(f"http://{ip}/hostname").stdout.strip() for _ in range(12)}) == 3, what="all three answer"
+    )
+    done = node.network.run("python3", "-c", script, ip, count, netns=node.network.client)
+    seen = collections.Counter(done.stdout.split())
+    assert set(seen) == names and sum(seen.values()) == count
+    # Each share is binomial with p = 1/3: five standard deviations of 11.5.
+    assert all(abs(number - count / 3) < 58 for number in seen.values()), seen
+
+
+def test_external_ip_and_load_balancer_address(node, backend):
+    backends(node, 1)
+    node.apply(
+        "svc.yaml",
+        service(
+            "web",
+            {"port": 80, "targetPort": 8080, "nodePort": 30085},
+            type="LoadBalancer",
+            externalIPs=[EXTERNAL_IP],
+        )
+        | {"status": {"loadBalancer": {"ingress": [{"ip": VIP}]}}},
+    )
+    for ip in (EXTERNAL_IP, VIP):
+        seen = answers(node, f"http://{ip}/client", f"{ip} answers beyond the node", outside=True)
+        assert not seen.startswith(CLIENT_IP), "policy Cluster masquerades what comes from outside"
+    inside = answers(node, f"http://{EXTERNAL_IP}/client", "from the node itself")
+    assert inside
+
+
+def test_source_ranges_guard_the_load_balancer_address_alone(node, backend):
+    backends(node, 1)
+
+    def apply(*ranges: str):
+        node.apply(
+            "svc.yaml",
+            service(
+                "web",
+                {"port": 80, "targetPort": 8080, "nodePort": 30086},
+                type="LoadBalancer",
+                loadBalancerSourceRanges=list(ranges),
+            )
+            | {"status": {"loadBalancer": {"ingress": [{"ip": VIP}]}}},
+        )
+
+    apply(f"{CLIENT_IP}/32")
+    answers(node, f"http://{VIP}/", "the range has the client", outside=True)
+    apply("198.51.100.0/24")
+
+    def dropped():
+        return node.fetch(f"http://{VIP}/", outside=True, check=False, timeout=1).returncode == 28
+
+    node.wait_for(dropped, what="no answer at all (curl 28): dropped, not rejected")
+    answers(node, f"http://{NODE_IP}:30086/", "the node port is not guarded", outside=True)
+
+
+def test_policy_local_keeps_the_clients_address(node, backend):
+    backends(node, 2)
+    node.apply(
+        "svc.yaml",
+        service(
+            "web",
+            {"port": 80, "targetPort": 8080, "nodePort": 30087},
+            type="NodePort",
+            externalTrafficPolicy="Local",
+            externalIPs=[EXTERNAL_IP],
+        ),
+    )
+    for url in (f"http://{NODE_IP}:30087/client", f"http://{EXTERNAL_IP}/client"):
+        seen = answers(node, url, f"{url} answers", outside=True)
+        assert seen.startswith(f"{CLIENT_IP}:"), f"{url}: {seen}"
+
+
+def test_node_port_on_localhost(node, backend):
+    if backend == "nftables":
+        pytest.skip("as upstream: no NodePorts on localhost with nftables")
+    backends(node, 1)
+    node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080, "nodePort": 30088}, type="NodePort"))
+    answers(node, "http://127.0.0.1:30088/", "127.0.0.1 takes the NodePort")
+
+
+def test_udp_client_moves_with_its_service_and_never_back(node, backend, udp_client):
+    """Both pods live on: a packet that went to the old one would be answered."""
+    for name in ("one", "two"):
+        node.apply(f"{name}.yaml", pod(name, SERVER))
+    node.wait_ready("one", "two")
+
+    def apply(app: str):
+        port = {"port": 7, "targetPort": 7001, "protocol": "UDP", "nodePort": 30089}
+        node.apply("svc.yaml", service("web", port, type="NodePort", selector={"app": app}))
+
+    apply("one")
+    address(node)
+    node.wait_for(lambda: node.dial("udp", NODE_IP, 30089, outside=True).stdout.startswith("one "), what="one answers")
+    client = udp_client(node, NODE_IP, 30089)
+    time.sleep(1)
+    apply("two")
+    node.wait_for(lambda: node.dial("udp", NODE_IP, 30089, outside=True).stdout.startswith("two "), what="two answers")
+    time.sleep(1)
+    seen = client.end()
+    names = [name for _, name in seen]
+    assert names[0] == "one" and names[-1] == "two", names[:: max(1, len(names) // 20)]
+    first = names.index("two")
+    assert "one" not in names[first:], "a packet went to the old endpoint after the change"
+    assert seen[first][0] - seen[first - 1][0] < 2, "the client was without answer for long"
+
+
+@pytest.mark.parametrize("change", ["deleted", "port changed"])
+def test_udp_client_of_a_frontend_that_went_gets_no_answer(node, backend, change, udp_client):
+    node.apply("one.yaml", pod("one", SERVER))
+    node.wait_ready("one")
+
+    def apply(number: int):
+        node.apply("svc.yaml", service("web", {"port": number, "targetPort": 7001, "protocol": "UDP"}, selector={"app": "one"}))
+
+    apply(7)
+    ip = address(node)
+    node.wait_for(lambda: node.dial("udp", ip, 7, outside=True).stdout.startswith("one "), what="the Service answers")
+    client = udp_client(node, ip, 7)
+    time.sleep(0.7)
+    node.remove("svc.yaml") if change == "deleted" else apply(8)
+    if change == "deleted":
+        node.wait_for(lambda: "web" not in node.services(), what="the Service is gone")
+    else:
+        node.wait_for(lambda: node.dial("udp", ip, 8, outside=True).stdout.startswith("one "), what="the new port answers")
+    time.sleep(0.5)
+    end = time.monotonic()
+    time.sleep(0.7)
+    seen = client.end()
+    assert seen, "the client was answered at first"
+    assert not [when for when, _ in seen if when > end], "the flow outlived its Service"
+
+
+def test_flows_straight_to_a_pod_are_left_alone(node, backend, udp_client):
+    node.apply("one.yaml", pod("one", SERVER))
+    [one] = node.wait_ready("one")
+    port = {"name": "u", "port": 7, "targetPort": 7001, "protocol": "UDP"}
+    node.apply("svc.yaml", service("web", port, selector={"app": "one"}))
+    ip = address(node)
+    node.wait_for(lambda: node.dial("udp", ip, 7, outside=True).stdout.startswith("one "), what="the Service answers")
+    client = udp_client(node, one["status"]["podIP"], 7001)
+    time.sleep(0.5)
+    listing = ["conntrack", "-L", "-p", "udp", "--sport", "40000", "-o", "id"]
+    before = node.network.run(*listing).stdout.split("id=")[1]
+    node.apply("svc.yaml", service("web", {**port, "port": 8}, selector={"app": "one"}))
+    node.wait_for(lambda: node.dial("udp", ip, 8, outside=True).stdout.startswith("one "), what="the new port answers")
+    assert node.network.run(*listing).stdout.split("id=")[1] == before, "the same entry: nobody deleted it"
+    assert client.end()
