@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "proxy/compile.hpp"
-#include "proxy/endpoints.hpp"
+#include "proxy/port_plan.hpp"
 
 namespace keelson::proxy {
 namespace {
@@ -38,30 +38,14 @@ class PortCompiler {
   const ServicePort& port_;
   const CompileOptions& options_;
   ServiceRules& out_;
-  std::string name_;   // namespace/name[:port]
+  const PortPlan plan_;
+  const std::string& name_;  // namespace/name[:port]
+  const EndpointChoice& choice_;
   std::string proto_;  // "-m tcp -p tcp"
   std::string svc_, svl_, ext_, fw_;
   ChainId svc_id_;
-  IpAddress cluster_ip_;
-  std::vector<IpAddress> external_ips_, vips_;
-  std::vector<IpPrefix> ranges_;
-  EndpointChoice choice_;
-  bool accessible_, has_internal_, has_external_, uses_firewall_;
+  bool uses_firewall_;
 };
-
-template <class T>
-std::vector<T> of_family(const std::vector<T>& all, Family family) {
-  std::vector<T> picked;
-  std::copy_if(all.begin(), all.end(), std::back_inserter(picked),
-               [family](const T& t) { return t.family() == family; });
-  return picked;
-}
-
-std::string port_name(const ServiceEntry& service, const ServicePort& port, const NamePool& names) {
-  std::string name = service.key;
-  if (port.name != 0) name.append(":").append(names.text(port.name));
-  return name;
-}
 
 std::string named(ChainId id, ChainKind kind) {
   id.kind = kind;
@@ -70,7 +54,13 @@ std::string named(ChainId id, ChainKind kind) {
 
 PortCompiler::PortCompiler(const ServiceEntry& service, const ServicePort& port, const Model& model,
                            const CompileOptions& options, ServiceRules& out)
-    : spec_(*service.spec), port_(port), options_(options), out_(out), name_(port_name(service, port, model.names())) {
+    : spec_(*service.spec),
+      port_(port),
+      options_(options),
+      out_(out),
+      plan_(plan_port(service, port, model, options)),
+      name_(plan_.name),
+      choice_(plan_.choice) {
   const std::string_view proto = to_string(port.protocol);
   proto_ = fmt::format("-m {0} -p {0}", proto);
   svc_id_ = service_chain(ChainKind::svc, name_, proto);
@@ -78,19 +68,7 @@ PortCompiler::PortCompiler(const ServiceEntry& service, const ServicePort& port,
   svl_ = named(svc_id_, ChainKind::svl);
   ext_ = named(svc_id_, ChainKind::ext);
   fw_ = named(svc_id_, ChainKind::fw);
-  cluster_ip_ = spec_.cluster_ips[index_of(options.family)];
-  if (spec_.external) {
-    external_ips_ = of_family(spec_.external->external_ips, options.family);
-    vips_ = of_family(spec_.external->vips, options.family);
-    ranges_ = of_family(spec_.external->source_ranges, options.family);
-  }
-  accessible_ = port.node_port != 0 || !vips_.empty() || !external_ips_.empty();
-  const PortPolicy policy{spec_.internal_local, spec_.external_local, accessible_};
-  const auto all = gather_endpoints(service, port.name, port.protocol, options.family);
-  choice_ = choose_endpoints(all, policy, model.names(), model.zone());
-  has_internal_ = choice_.has_any && (!spec_.internal_local || !choice_.local.empty());
-  has_external_ = choice_.has_any && (!spec_.external_local || !choice_.local.empty());
-  uses_firewall_ = choice_.has_any && !vips_.empty() && !ranges_.empty();
+  uses_firewall_ = choice_.has_any && !plan_.vips.empty() && !plan_.ranges.empty();
 }
 
 std::string PortCompiler::match(const std::string& comment, const IpAddress& ip) const {
@@ -100,7 +78,7 @@ std::string PortCompiler::match(const std::string& comment, const IpAddress& ip)
 
 // The filter rule that answers for a destination without endpoints: REJECT, or DROP when only local ones are missing.
 std::string PortCompiler::missing(const std::string& destination, bool local_policy) const {
-  const bool none_local = choice_.has_any && local_policy;
+  const bool none_local = plan_.only_elsewhere(local_policy);
   return fmt::format("-m comment --comment \"{} has no {}endpoints\" {} -j {}", name_, none_local ? "local " : "",
                      destination, none_local ? "DROP" : "REJECT");
 }
@@ -118,25 +96,25 @@ void PortCompiler::run() {
   node_port_rules();
   if (!choice_.cluster.empty()) policy_chain(ChainKind::svc, choice_.cluster);
   if (!choice_.local.empty()) policy_chain(ChainKind::svl, choice_.local);
-  if (choice_.has_any && accessible_) external_chain();
+  if (choice_.has_any && plan_.accessible) external_chain();
   if (uses_firewall_) firewall_chain();
   endpoint_chains();
 }
 
 void PortCompiler::cluster_ip_rules() {
-  if (has_internal_) {
-    add_shared(SharedChain::nat_services, match("cluster IP", cluster_ip_) + " -j " + internal_target());
+  if (plan_.has_internal) {
+    add_shared(SharedChain::nat_services, match("cluster IP", plan_.cluster_ip) + " -j " + internal_target());
     return;
   }
-  add_shared(
-      SharedChain::filter_services,
-      missing(fmt::format("{} -d {} --dport {}", proto_, cluster_ip_.to_string(), port_.port), spec_.internal_local));
+  add_shared(SharedChain::filter_services,
+             missing(fmt::format("{} -d {} --dport {}", proto_, plan_.cluster_ip.to_string(), port_.port),
+                     spec_.internal_local));
 }
 
 void PortCompiler::external_ip_rules() {
-  for (const IpAddress& ip : external_ips_) {
+  for (const IpAddress& ip : plan_.external_ips) {
     if (choice_.has_any) add_shared(SharedChain::nat_services, match("external IP", ip) + " -j " + ext_);
-    if (!has_external_) {
+    if (!plan_.has_external) {
       add_shared(SharedChain::filter_external_services,
                  missing(fmt::format("{} -d {} --dport {}", proto_, ip.to_string(), port_.port), spec_.external_local));
     }
@@ -144,14 +122,14 @@ void PortCompiler::external_ip_rules() {
 }
 
 void PortCompiler::vip_rules() {
-  for (const IpAddress& ip : vips_) {
+  for (const IpAddress& ip : plan_.vips) {
     if (choice_.has_any) {
       add_shared(SharedChain::nat_services, match("loadbalancer IP", ip) + " -j " + (uses_firewall_ ? fw_ : ext_));
     }
     if (uses_firewall_) {
       add_shared(SharedChain::filter_proxy_firewall, match("traffic not accepted by " + fw_, ip) + " -j DROP");
     }
-    if (!has_external_) {
+    if (!plan_.has_external) {
       add_shared(SharedChain::filter_external_services,
                  missing(fmt::format("{} -d {} --dport {}", proto_, ip.to_string(), port_.port), spec_.external_local));
     }
@@ -169,7 +147,7 @@ void PortCompiler::node_port_rules() {
       }
       add_shared(SharedChain::nat_node_ports, fmt::format("{} --dport {} -j {}", rule, port_.node_port, ext_));
     }
-    if (!has_external_) {
+    if (!plan_.has_external) {
       add_shared(SharedChain::filter_external_services,
                  missing(fmt::format("-m addrtype --dst-type LOCAL {} --dport {}", proto_, port_.node_port),
                          spec_.external_local));
@@ -199,21 +177,19 @@ void PortCompiler::external_chain() {
         fmt::format("-A {} -m comment --comment \"route LOCAL traffic for {}\" -m addrtype --src-type LOCAL -j {}\n",
                     ext_, of, svc_);
   }
-  if (has_external_) rules += fmt::format("-A {} -j {}\n", ext_, external_target());
+  if (plan_.has_external) rules += fmt::format("-A {} -j {}\n", ext_, external_target());
   add_chain(ChainKind::ext, rules);
 }
 
 void PortCompiler::firewall_chain() {
   std::string rules;
   const std::string head = fmt::format("-A {} -m comment --comment \"{} loadbalancer IP\" -s ", fw_, name_);
-  bool node_allowed = false;
-  for (const IpPrefix& range : ranges_) {
+  for (const IpPrefix& range : plan_.ranges) {
     rules += fmt::format("{}{} -j {}\n", head, range.to_string(), ext_);
-    node_allowed = node_allowed || (options_.node_ip.is_set() && range.contains(options_.node_ip));
   }
   // A node's own packet to the VIP may carry the VIP as its source.
-  for (const IpAddress& vip : vips_) {
-    if (node_allowed) rules += fmt::format("{}{} -j {}\n", head, vip.to_string(), ext_);
+  for (const IpAddress& vip : plan_.vips) {
+    if (plan_.node_allowed) rules += fmt::format("{}{} -j {}\n", head, vip.to_string(), ext_);
   }
   rules += fmt::format("-A {} -m comment --comment \"other traffic to {} will be dropped by {}\"\n", fw_, name_,
                        kProxyFirewall);
@@ -223,12 +199,12 @@ void PortCompiler::firewall_chain() {
 void PortCompiler::policy_chain(ChainKind kind, const std::vector<Endpoint>& endpoints) {
   const std::string chain = named(svc_id_, kind);
   std::string rules;
-  if (has_internal_ && (kind == ChainKind::svl) == spec_.internal_local) {
+  if (plan_.has_internal && (kind == ChainKind::svl) == spec_.internal_local) {
     if (options_.masquerade_all) {
-      rules += fmt::format("-A {} {} -j {}\n", chain, match("cluster IP", cluster_ip_), kMarkMasq);
+      rules += fmt::format("-A {} {} -j {}\n", chain, match("cluster IP", plan_.cluster_ip), kMarkMasq);
     } else if (options_.local.enabled()) {
-      rules += fmt::format("-A {} {} {} -j {}\n", chain, match("cluster IP", cluster_ip_), options_.local.not_match(),
-                           kMarkMasq);
+      rules += fmt::format("-A {} {} {} -j {}\n", chain, match("cluster IP", plan_.cluster_ip),
+                           options_.local.not_match(), kMarkMasq);
     }
   }
   std::string affinity, balance;

@@ -10,6 +10,8 @@
 #include "kube/service.hpp"
 #include "proxy/iptables_backend.hpp"
 #include "proxy/model_input.hpp"
+#include "proxy/nft_backend.hpp"
+#include "proxy/saved_rules.hpp"
 #include "proxy/sysctls.hpp"
 
 namespace keelson::proxy {
@@ -25,7 +27,7 @@ void log_problems(const std::vector<std::string>& problems) {
 
 Proxier::Proxier(const Executor& executor, ProxyConfig config, std::string node_name, std::vector<IpAddress> node_ips,
                  const Clock& clock, IptablesRunner& iptables, ConntrackCleaner& conntrack, NftKernel* nft)
-    : config_(std::move(config)),
+    : config_(of_mode(std::move(config))),
       node_name_(std::move(node_name)),
       node_ips_(std::move(node_ips)),
       clock_(clock),
@@ -110,7 +112,9 @@ Awaitable<void> Proxier::run() {
 }
 
 Awaitable<Result<std::unique_ptr<RuleBackend>>> Proxier::make_backend(Family family) {
-  co_return co_await make_iptables_backend(iptables_, nft_, family);
+  if (config_.mode == ProxyMode::iptables) co_return co_await make_iptables_backend(iptables_, nft_, family);
+  if (nft_ == nullptr) co_return make_error(Errc::failed_precondition, "mode nftables is not available here");
+  co_return make_nft_backend(*nft_, iptables_, family);
 }
 
 Awaitable<void> Proxier::probe_families() {
@@ -299,7 +303,7 @@ ProxierStatus Proxier::status() const {
   return status;
 }
 
-Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel*) {
+Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel* nft) {
   for (const Family family : kFamilies) {
     const auto info = co_await iptables.probe(family);
     if (!info && info.error().code == Errc::unavailable) co_return info.error();
@@ -308,6 +312,10 @@ Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel*) {
     std::string input = cleanup_input(parse_saved(text));
     if (input.empty()) continue;
     CO_CHECK_OK(co_await iptables.restore(family, std::move(input)));
+  }
+  for (const Family family : kFamilies) {
+    if (nft == nullptr || !nft->probe(family)) continue;
+    CO_CHECK_OK(co_await remove_nft_table(*nft, family));
   }
   co_return Result<void>();
 }

@@ -1,5 +1,6 @@
-// The Service proxy of one node: keeps the kernel's rules equal to the Services and EndpointSlices it is told of, through
-// the backend of its mode (backend.hpp). Lives on the loop's thread; constructible alone in a test, with a fake IptablesRunner.
+// The Service proxy of one node: keeps the kernel's rules equal to the Services and EndpointSlices it is told of,
+// through the backend of its mode (backend.hpp). Lives on the loop's thread; constructible alone in a test, with a fake
+// IptablesRunner.
 //   producer: the agent's sources (set_*, remove_*)  ->  the model's dirty set (latest wins)  ->  consumer: run()
 #pragma once
 

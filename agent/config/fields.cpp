@@ -4,10 +4,10 @@
 namespace keelson::agent {
 namespace {
 
-Result<void> set_proxy_mode(const Json& v, Options&) {
+Result<void> set_proxy_mode(const Json& v, Options& o) {
   TRY(const auto mode, as_string(v));
-  if (mode.empty() || mode == "iptables") return {};
-  return make_error(Errc::invalid_argument, "mode \"" + mode + "\" is not served: iptables");
+  TRY(o.proxy.mode, proxy::parse_proxy_mode(mode));
+  return {};
 }
 
 Result<void> set_local_mode(const Json& v, Options& o) {
@@ -77,6 +77,10 @@ ConfigKind proxy_kind() {
       {"iptables.localhostNodePorts", flag(AT(proxy.localhost_node_ports))},
       {"iptables.syncPeriod", duration(AT(proxy.sync_period))},
       {"iptables.minSyncPeriod", duration(AT(proxy.min_sync_period))},
+      {"nftables.masqueradeAll", flag(AT(proxy.nftables.masquerade_all))},
+      {"nftables.masqueradeBit", number(AT(proxy.nftables.masquerade_bit), 0, 31)},
+      {"nftables.syncPeriod", duration(AT(proxy.nftables.sync_period))},
+      {"nftables.minSyncPeriod", duration(AT(proxy.nftables.min_sync_period))},
   };
   kind.without_effect = {"bindAddress",
                          "bindAddressHardFail",
@@ -88,7 +92,6 @@ ConfigKind proxy_kind() {
                          "ipvs",
                          "logging",
                          "metricsBindAddress",
-                         "nftables",
                          "oomScoreAdj",
                          "portRange",
                          "showHiddenMetricsForVersion",

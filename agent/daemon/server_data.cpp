@@ -108,13 +108,10 @@ json NodeData::proxy_status() const {
   const auto status = proxier->status();
   json families = json::array();
   for (const auto& f : status.families) {
-    json item = {{"family", proxy::to_string(f.family)},
-                 {"backend", f.backend},
-                 {"filterRules", f.rules.filter},
-                 {"natRules", f.rules.nat},
-                 {"fullSyncs", f.full_syncs},
-                 {"partialSyncs", f.partial_syncs},
-                 {"failures", f.failures}};
+    json item = {{"family", proxy::to_string(f.family)}, {"backend", f.backend},
+                 {"filterRules", f.rules.filter},        {"natRules", f.rules.nat},
+                 {"elements", f.rules.elements},         {"fullSyncs", f.full_syncs},
+                 {"partialSyncs", f.partial_syncs},      {"failures", f.failures}};
     if (f.last_sync) item["lastSync"] = kube::format_time(*f.last_sync);
     if (!f.last_error.empty()) item["lastError"] = f.last_error;
     families.push_back(std::move(item));
@@ -212,9 +209,7 @@ Awaitable<void> NodeData::write_metrics(stats::MetricText& out) {
   if (parts_.cluster) parts_.cluster->write_metrics(out);
 }
 
-void NodeData::write_probe_metrics(stats::MetricText& out) {
-  agent::write_probe_metrics(out, parts_.probes.totals());
-}
+void NodeData::write_probe_metrics(stats::MetricText& out) { agent::write_probe_metrics(out, parts_.probes.totals()); }
 
 std::filesystem::path NodeData::checkpoint_dir() { return parts_.options.root_dir / "checkpoints"; }
 cri::RuntimeService& NodeData::runtime() { return *parts_.client; }

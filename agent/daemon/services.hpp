@@ -9,6 +9,7 @@
 #include "agent/config/options.hpp"
 #include "base/blocking_pool.hpp"
 #include "kube/service.hpp"
+#include "proxy/nft_kernel.hpp"
 #include "proxy/proxier.hpp"
 
 namespace keelson::agent {
@@ -34,6 +35,7 @@ class Services {
 
  private:
   proxy::SystemIptables iptables_;
+  proxy::NetlinkNft nft_;
   proxy::NetlinkConntrack conntrack_;
   std::optional<proxy::Proxier> proxier_;
   ServiceList services_;
