@@ -46,12 +46,6 @@ class PortCompiler {
   const EndpointChoice& choice_ = decision_.choice;
 };
 
-std::string port_name(const ServiceEntry& service, const ServicePort& port, const NamePool& names) {
-  std::string name = service.key;
-  if (port.name != 0) name.append(":").append(names.text(port.name));
-  return name;
-}
-
 std::string named(ChainId id, ChainKind kind) {
   id.kind = kind;
   return id.name();
@@ -63,7 +57,7 @@ PortCompiler::PortCompiler(const ServiceEntry& service, const ServicePort& port,
       port_(port),
       options_(options),
       out_(out),
-      name_(port_name(service, port, model.names())),
+      name_(service_port_name(service, port, model.names())),
       decision_(decide_port(service, port, model, options.family)) {
   const std::string_view proto = to_string(port.protocol);
   proto_ = fmt::format("-m {0} -p {0}", proto);
@@ -190,10 +184,9 @@ void PortCompiler::external_chain() {
 void PortCompiler::firewall_chain() {
   std::string rules;
   const std::string head = fmt::format("-A {} -m comment --comment \"{} loadbalancer IP\" -s ", fw_, name_);
-  bool node_allowed = false;
+  const bool node_allowed = is_node_allowed(decision_, options_.node_ip);
   for (const IpPrefix& range : decision_.source_ranges) {
     rules += fmt::format("{}{} -j {}\n", head, range.to_string(), ext_);
-    node_allowed = node_allowed || (options_.node_ip.is_set() && range.contains(options_.node_ip));
   }
   // A node's own packet to the VIP may carry the VIP as its source.
   for (const IpAddress& vip : decision_.vips) {

@@ -46,12 +46,24 @@ LocalDetector local_detector(const ProxyConfig& config, Family family, std::vect
 
 }  // namespace
 
+Result<ProxyMode> parse_proxy_mode(std::string_view name) {
+  if (name.empty() || name == "iptables") return ProxyMode::iptables;
+  if (name == "nftables") return ProxyMode::nftables;
+  return make_error(Errc::invalid_argument, "mode \"" + std::string(name) + "\" is not served: iptables, nftables");
+}
+
+ProxyConfig of_mode(ProxyConfig config) {
+  if (config.mode == ProxyMode::nftables) static_cast<ModeSettings&>(config) = config.nftables;
+  return config;
+}
+
 std::optional<std::vector<IpAddress>> node_port_ips(const ProxyConfig& config, Family family,
                                                     const std::vector<IpAddress>& node_ips,
                                                     const std::vector<IpAddress>& interfaces,
                                                     std::vector<std::string>& problems) {
   const auto& wanted = config.node_port_addresses;
-  if (wanted.size() == 1 && wanted.front() == "primary") {
+  const bool primary_by_default = wanted.empty() && config.mode == ProxyMode::nftables;
+  if (primary_by_default || (wanted.size() == 1 && wanted.front() == "primary")) {
     std::vector<IpAddress> primary;
     const auto ip =
         std::find_if(node_ips.begin(), node_ips.end(), [family](const IpAddress& i) { return i.family() == family; });
@@ -88,7 +100,8 @@ CompileOptions compile_options(const ProxyConfig& config, Family family, const s
   const auto& ips = options.node_port_ips;
   const bool loopback_taken =
       !ips || std::any_of(ips->begin(), ips->end(), [](const IpAddress& ip) { return ip.is_loopback(); });
-  options.localhost_node_ports = config.localhost_node_ports && family == Family::ipv4 && loopback_taken;
+  options.localhost_node_ports =
+      config.mode == ProxyMode::iptables && config.localhost_node_ports && family == Family::ipv4 && loopback_taken;
   const auto ip =
       std::find_if(node_ips.begin(), node_ips.end(), [family](const IpAddress& i) { return i.family() == family; });
   if (ip != node_ips.end()) options.node_ip = *ip;

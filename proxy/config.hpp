@@ -13,25 +13,39 @@ namespace keelson::proxy {
 
 enum class LocalMode : std::uint8_t { cluster_cidr, node_cidr, bridge_interface, interface_name_prefix };
 
-struct ProxyConfig {
+enum class ProxyMode : std::uint8_t { iptables, nftables };
+// "iptables", "nftables", or "" for the default, which is iptables.
+[[nodiscard]] Result<ProxyMode> parse_proxy_mode(std::string_view name);
+
+// KubeProxyConfiguration has these under `iptables` and under `nftables`; those of the mode count.
+struct ModeSettings {
+  bool masquerade_all = false;
+  unsigned masquerade_bit = 14;  // 0 to 31
+  // Least time between two syncs. kube-proxy's default is 1 s because it rewrites the shared chains each time; our
+  // syncs cost what changed, so they come sooner: in a burst after ten times their duration, at upstream's pace at last.
+  Milliseconds min_sync_period{100};
+  Seconds sync_period{30};  // longest retry delay, and how often we look whether the rules are still there
+};
+
+struct ProxyConfig : ModeSettings {
+  ProxyMode mode = ProxyMode::iptables;
+  ModeSettings nftables;  // in mode nftables in place of the inherited ones
   LocalMode detect_local_mode = LocalMode::cluster_cidr;
   std::vector<std::string> cluster_cidrs;  // clusterCIDR split at the comma; the first of a family counts
   std::vector<std::string> node_cidrs;     // Node.spec.podCIDRs
   std::string bridge_interface;            // detectLocal.bridgeInterface
   std::string interface_name_prefix;       // detectLocal.interfaceNamePrefix
-  bool masquerade_all = false;
-  unsigned masquerade_bit = 14;  // 0 to 31
-  bool localhost_node_ports = true;
-  std::vector<std::string> node_port_addresses;  // CIDRs, or the one word "primary"; empty: every local address
-  bool kubelet_chains = true;                    // also make KUBE-FIREWALL and KUBE-IPTABLES-HINT, as a kubelet would
+  bool localhost_node_ports = true;        // mode iptables only
+  // CIDRs, or the one word "primary". Empty: every local address, in mode nftables "primary".
+  std::vector<std::string> node_port_addresses;
+  bool kubelet_chains = true;  // also make KUBE-FIREWALL and KUBE-IPTABLES-HINT, as a kubelet would
   bool tune_sysctls = true;
   ConntrackLimits conntrack;
-  // Least time between two syncs. kube-proxy's default is 1 s because it rewrites the shared chains each time; our
-  // syncs cost what changed, so they come sooner: in a burst after ten times their duration, at upstream's pace at last.
-  Milliseconds min_sync_period{100};
-  Seconds sync_period{30};  // longest retry delay, and how often the canary chains are looked at
   Seconds full_sync_period{3600};
 };
+
+// The configuration with the settings of its mode as the inherited ones.
+[[nodiscard]] ProxyConfig of_mode(ProxyConfig config);
 
 // What node_port_addresses means on this node: the addresses of `interfaces` that take NodePorts, or nothing for all.
 // Errors are left out and reported in `problems`.

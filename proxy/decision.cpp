@@ -5,11 +5,13 @@
 namespace keelson::proxy {
 namespace {
 
+// Those of the family, each once: a Service may list an address twice.
 template <class T>
 std::vector<T> of_family(const std::vector<T>& all, Family family) {
   std::vector<T> picked;
-  std::copy_if(all.begin(), all.end(), std::back_inserter(picked),
-               [family](const T& t) { return t.family() == family; });
+  for (const T& t : all) {
+    if (t.family() == family && std::find(picked.begin(), picked.end(), t) == picked.end()) picked.push_back(t);
+  }
   return picked;
 }
 
@@ -32,6 +34,17 @@ PortDecision decide_port(const ServiceEntry& service, const ServicePort& port, c
   d.has_external = d.choice.has_any && (!spec.external_local || !d.choice.local.empty());
   d.uses_firewall = d.choice.has_any && !d.vips.empty() && !d.source_ranges.empty();
   return d;
+}
+
+std::string service_port_name(const ServiceEntry& service, const ServicePort& port, const NamePool& names) {
+  std::string name = service.key;
+  if (port.name != 0) name.append(":").append(names.text(port.name));
+  return name;
+}
+
+bool is_node_allowed(const PortDecision& d, const IpAddress& node_ip) {
+  return node_ip.is_set() && std::any_of(d.source_ranges.begin(), d.source_ranges.end(),
+                                         [&](const IpPrefix& range) { return range.contains(node_ip); });
 }
 
 }  // namespace keelson::proxy

@@ -3,6 +3,7 @@
 // After syncProxyRules in k8s.io/kubernetes pkg/proxy/iptables/proxier.go. Pure.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "proxy/endpoints.hpp"
@@ -11,7 +12,7 @@ namespace keelson::proxy {
 
 struct PortDecision {
   IpAddress cluster_ip;
-  std::vector<IpAddress> external_ips, vips;  // of the family
+  std::vector<IpAddress> external_ips, vips;  // of the family, each once
   std::vector<IpPrefix> source_ranges;
   PortPolicy policy;
   EndpointChoice choice;
@@ -29,5 +30,12 @@ enum class Missing : std::uint8_t { reject, drop };
 [[nodiscard]] inline Missing missing(const PortDecision& d, bool local_policy) {
   return d.choice.has_any && local_policy ? Missing::drop : Missing::reject;
 }
+
+// "namespace/name[:port]", upstream's ServicePortName.
+[[nodiscard]] std::string service_port_name(const ServiceEntry& service, const ServicePort& port,
+                                            const NamePool& names);
+
+// Whether some source range holds the node itself: then it may reach the VIPs from any of its addresses.
+[[nodiscard]] bool is_node_allowed(const PortDecision& d, const IpAddress& node_ip);
 
 }  // namespace keelson::proxy

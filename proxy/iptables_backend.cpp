@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "proxy/nft_backend.hpp"
+
 namespace keelson::proxy {
 namespace {
 
@@ -11,8 +13,8 @@ constexpr unsigned kRandomFullySince = 1 * 10000 + 6 * 100 + 2;
 
 class IptablesBackendImpl final : public RuleBackend {
  public:
-  IptablesBackendImpl(IptablesRunner& iptables, Family family, const IptablesInfo& info)
-      : iptables_(iptables), family_(family), info_(info) {}
+  IptablesBackendImpl(IptablesRunner& iptables, NftKernel* nft, Family family, const IptablesInfo& info)
+      : iptables_(iptables), nft_(nft), family_(family), info_(info) {}
 
   std::string_view name() const override {
     return info_.backend == IptablesBackend::nft ? "iptables-nft" : "iptables-legacy";
@@ -34,7 +36,10 @@ class IptablesBackendImpl final : public RuleBackend {
   }
   Result<bool> still_there() override { return iptables_.canaries_present(family_); }
   RuleCounts counts() const override { return rules_.counts(); }
-  Awaitable<Result<void>> remove_other_mode() override { co_return Result<void>(); }
+  Awaitable<Result<void>> remove_other_mode() override {
+    if (nft_ == nullptr || !nft_->probe(family_)) co_return Result<void>();
+    co_return co_await remove_nft_table(*nft_, family_);
+  }
 
  private:
   [[nodiscard]] CompileOptions refined(const Model& model, CompileOptions options) const {
@@ -44,6 +49,7 @@ class IptablesBackendImpl final : public RuleBackend {
   }
 
   IptablesRunner& iptables_;
+  NftKernel* nft_;
   Family family_;
   IptablesInfo info_;
   RuleSync rules_;
@@ -51,10 +57,10 @@ class IptablesBackendImpl final : public RuleBackend {
 
 }  // namespace
 
-Awaitable<Result<std::unique_ptr<RuleBackend>>> make_iptables_backend(IptablesRunner& iptables, NftKernel*,
+Awaitable<Result<std::unique_ptr<RuleBackend>>> make_iptables_backend(IptablesRunner& iptables, NftKernel* nft,
                                                                       Family family) {
   CO_TRY(const IptablesInfo info, co_await iptables.probe(family));
-  co_return std::unique_ptr<RuleBackend>(std::make_unique<IptablesBackendImpl>(iptables, family, info));
+  co_return std::unique_ptr<RuleBackend>(std::make_unique<IptablesBackendImpl>(iptables, nft, family, info));
 }
 
 }  // namespace keelson::proxy

@@ -15,6 +15,8 @@
 #include "kube/time.hpp"
 #include "proxy/iptables_backend.hpp"
 #include "proxy/model_input.hpp"
+#include "proxy/nft_backend.hpp"
+#include "proxy/saved_rules.hpp"
 #include "proxy/sysctls.hpp"
 
 namespace keelson::proxy {
@@ -51,7 +53,7 @@ std::optional<SystemTime> trigger_time(const kube::EndpointSlice& slice) {
 
 Proxier::Proxier(const Executor& executor, ProxyConfig config, std::string node_name, std::vector<IpAddress> node_ips,
                  const Clock& clock, IptablesRunner& iptables, ConntrackCleaner& conntrack, NftKernel* nft)
-    : config_(std::move(config)),
+    : config_(of_mode(std::move(config))),
       node_name_(std::move(node_name)),
       node_ips_(std::move(node_ips)),
       clock_(clock),
@@ -148,7 +150,9 @@ Awaitable<void> Proxier::run_syncs() {
 }
 
 Awaitable<Result<std::unique_ptr<RuleBackend>>> Proxier::make_backend(Family family) {
-  co_return co_await make_iptables_backend(iptables_, nft_, family);
+  if (config_.mode == ProxyMode::iptables) co_return co_await make_iptables_backend(iptables_, nft_, family);
+  if (nft_ == nullptr) co_return make_error(Errc::failed_precondition, "mode nftables is not available here");
+  co_return make_nft_backend(*nft_, iptables_, family);
 }
 
 Awaitable<void> Proxier::probe_families() {
@@ -325,7 +329,7 @@ ProxierStatus Proxier::status() const {
   return status;
 }
 
-Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel*, bool beside_kubelet) {
+Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel* nft, bool beside_kubelet) {
   for (const Family family : kFamilies) {
     const auto info = co_await iptables.probe(family);
     if (!info && info.error().code == Errc::unavailable) co_return info.error();
@@ -336,6 +340,10 @@ Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel*, bool
     std::string input = cleanup_input(saved);
     if (input.empty()) continue;
     CO_CHECK_OK(co_await iptables.restore(family, std::move(input)));
+  }
+  for (const Family family : kFamilies) {
+    if (nft == nullptr || !nft->probe(family)) continue;
+    CO_CHECK_OK(co_await remove_nft_table(*nft, family));
   }
   co_return Result<void>();
 }

@@ -81,9 +81,7 @@ class Proxier {
   [[nodiscard]] const HealthPorts& health_ports() const { return health_ports_; }
   [[nodiscard]] const ProxyConfig& config() const { return config_; }
   // "iptables" or "nftables".
-  [[nodiscard]] std::string_view mode() const {
-    return !families_.empty() && families_.front().status.backend == "nftables" ? "nftables" : "iptables";
-  }
+  [[nodiscard]] std::string_view mode() const { return config_.mode == ProxyMode::nftables ? "nftables" : "iptables"; }
   // The addresses that take node ports, of all families that are programmed; nothing: every address of the node.
   [[nodiscard]] std::optional<std::vector<IpAddress>> node_port_addresses() const;
   // How packets to the Service "namespace/name" are handled, in every family that is programmed.

@@ -23,6 +23,7 @@ _machines: dict[str, Machine] = {}
 def pytest_configure(config):
     config.addinivalue_line("markers", "runtimes(*versions): containerd versions to run this test with")
     config.addinivalue_line("markers", "registry_auth: the test's registry wants a name and a password")
+    config.addinivalue_line("markers", "only(*modes): proxy modes that a test of Services is about")
     config.addinivalue_line("markers", "agent(**options): options of the keelson agent, see harness.node.Node")
     # Ended from outside, a session still tidies up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

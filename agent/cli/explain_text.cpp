@@ -220,6 +220,8 @@ void add_services(Facts& facts, const json& proxy, int services) {
   for (const auto& f : proxy.value("families", json::array())) {
     const int rules = f.value("filterRules", 0) + f.value("natRules", 0);
     auto line = f.value("family", "") + " " + f.value("backend", "") + ": " + std::to_string(rules) + " rules";
+    if (const int elements = f.value("elements", 0); elements > 0)
+      line += ", " + std::to_string(elements) + " elements";
     if (const auto error = f.value("lastError", ""); !error.empty()) line += ", last error: " + error;
     facts.add("", line);
   }

@@ -72,6 +72,9 @@ Result<void> apply_flags(const RunFlags& f, Options& o) {
   if (f.log_format) {
     TRY(o.log_format, parse_log_format(*f.log_format));
   }
+  if (f.proxy_mode) {
+    TRY(o.proxy.mode, proxy::parse_proxy_mode(*f.proxy_mode));
+  }
   if (f.cluster_cidr) o.proxy.cluster_cidrs = split(*f.cluster_cidr, ',');
   if (!f.node_ips.empty()) o.node_ips = flatten(f.node_ips);
   if (!f.cluster_dns.empty()) o.cluster_dns = flatten(f.cluster_dns);
@@ -150,7 +153,9 @@ void add_run_flags(CLI::App& c, RunFlags& f) {
   c.add_option("--cluster-dns", f.cluster_dns, "DNS server of pods; without it Service names are put into /etc/hosts")
       ->group(services);
   c.add_option("--cluster-domain", f.cluster_domain, "[cluster.local]")->group(services);
-  c.add_flag("--no-proxy", f.no_proxy, "Leave Services to somebody else: write no iptables rules")->group(services);
+  c.add_option("--proxy-mode", f.proxy_mode, "How Services get into the kernel: iptables or nftables [iptables]")
+      ->group(services);
+  c.add_flag("--no-proxy", f.no_proxy, "Leave Services to somebody else: write no rules")->group(services);
 }
 
 Result<Options> resolve_options(const RunFlags& flags, std::vector<std::string>& warnings) {

@@ -4,10 +4,10 @@
 namespace keelson::agent {
 namespace {
 
-Result<void> set_proxy_mode(const Json& v, Options&) {
+Result<void> set_proxy_mode(const Json& v, Options& o) {
   TRY(const auto mode, as_string(v));
-  if (mode.empty() || mode == "iptables") return {};
-  return make_error(Errc::invalid_argument, "mode \"" + mode + "\" is not served: iptables");
+  TRY(o.proxy.mode, proxy::parse_proxy_mode(mode));
+  return {};
 }
 
 Result<void> set_local_mode(const Json& v, Options& o) {
@@ -131,6 +131,10 @@ ConfigKind proxy_kind() {
       {"conntrack.tcpBeLiberal", flag(AT(proxy.conntrack.tcp_be_liberal))},
       {"conntrack.udpTimeout", duration(AT(proxy.conntrack.udp))},
       {"conntrack.udpStreamTimeout", duration(AT(proxy.conntrack.udp_stream))},
+      {"nftables.masqueradeAll", flag(AT(proxy.nftables.masquerade_all))},
+      {"nftables.masqueradeBit", number(AT(proxy.nftables.masquerade_bit), 0, 31)},
+      {"nftables.syncPeriod", duration_if_any(AT(proxy.nftables.sync_period))},
+      {"nftables.minSyncPeriod", duration_if_any(AT(proxy.nftables.min_sync_period))},
   };
   kind.without_effect = {"clientConnection.acceptContentTypes",
                          "clientConnection.burst",
@@ -141,7 +145,6 @@ ConfigKind proxy_kind() {
                          "featureGates",
                          "ipvs",
                          "logging",
-                         "nftables",
                          "portRange",
                          "showHiddenMetricsForVersion",
                          "windowsRunAsService",

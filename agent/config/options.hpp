@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "agent/images/pull_verification.hpp"
 #include "agent/config/cluster_options.hpp"
 #include "agent/config/protection_options.hpp"
 #include "agent/config/proxy_options.hpp"
+#include "agent/images/pull_verification.hpp"
 #include "base/log.hpp"
 #include "proxy/config.hpp"
 
@@ -41,11 +41,9 @@ struct Options {
   std::string runtime_endpoint = "unix:///run/containerd/containerd.sock";
   std::map<std::string, std::string> runtime_classes;  // RuntimeClass -> handler, beside those named as their handler
   unsigned parallel_starts = 4;  // pods that start at the same time: the best of 2, 4, 8, all on 2 cores (dev bench)
-  unsigned parallel_pulls = 4;  // from one registry
-  PullVerification pull_verification;
-  double pull_qps = 5;          // new pulls a second, all registries together; 0: no bound
   unsigned parallel_pulls = 4;   // from one registry
-  double pull_qps = 5;           // new pulls a second, all registries together; 0: no bound
+  PullVerification pull_verification;
+  double pull_qps = 5;  // new pulls a second, all registries together; 0: no bound
   unsigned pull_burst = 10;
 
   // Pod network.

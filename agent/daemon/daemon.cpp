@@ -91,7 +91,7 @@ Awaitable<void> Daemon::remove_all() {
     while (!pods.empty()) co_await changed.wait();
     co_await pods.remove_stray_cgroups();
     co_await parts_->reconcile_network();
-    const auto cleaned = co_await proxy::cleanup_rules(parts_->iptables);
+    const auto cleaned = co_await proxy::cleanup_rules(parts_->iptables, &parts_->nft);
     if (!cleaned) {
       log_error("rules not removed", {{"error", cleaned.error()}});
       exit_code_ = 1;

@@ -49,6 +49,7 @@ struct Daemon::Parts {
   BlockingPool pool;
   std::unique_ptr<cri::Client> client;
   proxy::SystemIptables iptables;
+  proxy::NetlinkNft nft{pool};
   Journal journal;
   spec::Cgroups cgroups;
   spec::UserNamespaces user_namespaces;

@@ -43,9 +43,9 @@ std::vector<proxy::IpAddress> parse_ips(const std::vector<std::string>& texts) {
 
 Services::Services(Executor executor, BlockingPool& pool, const Options& options, const std::string& node_name,
                    const std::vector<std::string>& node_ips, const Clock& clock)
-    : conntrack_(pool) {
+    : nft_(pool), conntrack_(pool) {
   if (!options.proxy_enabled) return;
-  proxier_.emplace(executor, options.proxy, node_name, parse_ips(node_ips), clock, iptables_, conntrack_);
+  proxier_.emplace(executor, options.proxy, node_name, parse_ips(node_ips), clock, iptables_, conntrack_, &nft_);
 }
 
 void Services::set_service(const kube::Service& service) {

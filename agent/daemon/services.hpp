@@ -11,6 +11,7 @@
 #include "base/blocking_pool.hpp"
 #include "kube/node.hpp"
 #include "kube/service.hpp"
+#include "proxy/nft_kernel.hpp"
 #include "proxy/proxier.hpp"
 
 namespace keelson::agent {
@@ -54,6 +55,7 @@ class Services {
 
  private:
   proxy::SystemIptables iptables_;
+  proxy::NetlinkNft nft_;
   proxy::NetlinkConntrack conntrack_;
   std::optional<proxy::Proxier> proxier_;
   std::optional<bool> node_eligible_;

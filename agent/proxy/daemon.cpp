@@ -22,6 +22,7 @@
 #include "base/strings.hpp"
 #include "kube/client/client.hpp"
 #include "kube/client/list_watch.hpp"
+#include "proxy/nft_kernel.hpp"
 #include "proxy/sysctls.hpp"
 
 namespace keelson::agent {
@@ -246,8 +247,10 @@ Awaitable<void> ProxyDaemon::stop() {
 }
 
 Awaitable<void> ProxyDaemon::remove_rules() {
+  BlockingPool pool;
   proxy::SystemIptables iptables;
-  const auto cleaned = co_await proxy::cleanup_rules(iptables, nullptr, true);
+  proxy::NetlinkNft nft(pool);
+  const auto cleaned = co_await proxy::cleanup_rules(iptables, &nft, true);
   if (cleaned) co_return;
   log_error("rules not removed", {{"error", cleaned.error()}});
   exit_code_ = 1;

@@ -26,6 +26,7 @@ class Leaks:
             for line in self.node.rules(table).splitlines()
             if line.startswith((":KUBE-", "-A KUBE-")) or "-j KUBE-" in line
         ]
+        rules += [line for line in self.node.nft_tables() if line.endswith(" kube-proxy")]
         return [f"rule after cleanup: {line}" for line in rules[:5]] + [
             f"mount after cleanup: {path}" for path in mounts_below(self.node.folder)
         ]

@@ -259,6 +259,15 @@ class Node:
     def rules(self, table: str = "nat") -> str:
         return self.network.run("iptables-save", "-t", table).stdout
 
+    def nft_tables(self) -> list[str]:
+        return self.network.run("nft", "list", "tables").stdout.splitlines()
+
+    def nft_rules(self, family: str = "ip") -> str:
+        """The table of the Service proxy in mode nftables; empty where there is none."""
+        if f"table {family} kube-proxy" not in self.nft_tables():
+            return ""
+        return self.network.run("nft", "list", "table", family, "kube-proxy").stdout
+
     # The end.
     def drain(self, timeout: float = 40) -> None:
         """Empties the manifest folder and waits until no pod and no service is left."""

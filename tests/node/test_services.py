@@ -1,4 +1,4 @@
-"""Services through real iptables and real pods: ClusterIP, NodePort, UDP, affinity, no endpoint, hairpin, masquerade."""
+"""Services of both proxy modes and real pods: ClusterIP, NodePort, UDP, affinity, no endpoint, hairpin, masquerade."""
 
 import base64
 import hashlib
@@ -10,6 +10,26 @@ import pytest
 from harness.manifests import deployment, pod, service, testapp
 from harness.netns import CLIENT_IP, NODE_IP
 from harness.node import SERVICE_CIDR, is_ready
+
+
+
+def proxy_mode(name: str):
+    config = {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": name}
+    return pytest.param(name, marks=pytest.mark.agent(config=[config]), id=name)
+
+
+@pytest.fixture(autouse=True, params=[proxy_mode("iptables"), proxy_mode("nftables")])
+def mode(request) -> str:
+    """Every test here runs in both modes; what concerns one of them alone says so with `only`."""
+    only = request.node.get_closest_marker("only")
+    if only and request.param not in only.args:
+        pytest.skip(f"mode {only.args[0]} alone")
+    return request.param
+
+
+def rules(node, mode: str) -> str:
+    return node.rules() + node.rules("filter") if mode == "iptables" else node.nft_rules()
+
 
 SERVER = testapp("--http", 8080, "--tcp", 7000, "--udp", 7001, ports=[{"name": "web", "containerPort": 8080}])
 
@@ -102,10 +122,11 @@ def test_session_affinity_keeps_a_client_at_one_pod(node):
     assert len(seen(node, f"http://{ip}/hostname")) == 1
 
 
-def test_service_without_endpoints_rejects_at_once(node):
+def test_service_without_endpoints_rejects_at_once(node, mode):
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080, "nodePort": 30083}, type="NodePort"))
     ip = address(node)
-    node.wait_for(lambda: "has no endpoints" in node.rules("filter"), what="the reject rule")
+    missing = "has no endpoints" if mode == "iptables" else f"{ip} . tcp . 80"
+    node.wait_for(lambda: missing in rules(node, mode), what="the reject rule")
     # The ClusterIP from the node: a client beyond it would wait for an ICMP answer that the kernel's rate limit may drop.
     for url, outside in ((f"http://{ip}/", False), (f"http://{NODE_IP}:30083/", True)):
         refused = node.fetch(url, outside=outside, check=False)
@@ -139,6 +160,7 @@ def test_source_address_is_kept_inside_and_masqueraded_from_outside(node):
     assert not outside.startswith(CLIENT_IP), "externalTrafficPolicy Cluster masquerades"
 
 
+@pytest.mark.only("iptables")
 def test_rules_have_the_names_that_others_know(node):
     """Chain names are a hash of namespace/name:port and protocol, as upstream makes them (reference/proxy.md 5)."""
     [web] = backends(node, 1)
@@ -172,30 +194,70 @@ def test_foreign_rules_are_left_alone(node):
         node.network.run("iptables", "-t", "nat", "-D", "PREROUTING", "-p", "tcp", "--dport", "9", "-j", "RETURN")
 
 
-def test_flushed_rules_come_back(node):
+@pytest.mark.only("nftables")
+def test_base_chains_and_table_are_those_of_upstream(node):
+    """reference/proxy.md 21; and the nft tool, which others list the rules with, reads all that we write."""
+    backends(node, 1)
+    node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}, sessionAffinity="ClientIP"))
+    ip = address(node)
+    node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
+    listed = node.nft_rules()
+    for hook in (
+        "chain nat-prerouting {\n\t\ttype nat hook prerouting priority dstnat",
+        "chain nat-output {\n\t\ttype nat hook output priority",
+        "chain nat-postrouting {\n\t\ttype nat hook postrouting priority srcnat",
+        "chain filter-forward {\n\t\ttype filter hook forward priority filter",
+        "chain filter-prerouting-pre-dnat {\n\t\ttype filter hook prerouting priority dstnat - 10",
+    ):
+        assert hook in listed
+    assert f"{ip} . tcp . 80" in listed and ":KUBE-" not in node.rules()
+
+
+@pytest.mark.only("nftables")
+def test_changing_the_mode_takes_the_other_modes_rules_away(node):
     backends(node, 1)
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
     ip = address(node)
     node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
+    node.agent.stop()
+    node.agent.flags += ["--proxy-mode", "iptables"]
+    node.agent.start()
+    node.wait_for(lambda: not node.nft_rules() and ":KUBE-SERVICES" in node.rules(), what="only iptables rules")
+    assert node.fetch(f"http://{ip}/")
+    node.agent.stop()
+    node.agent.flags[-1] = "nftables"
+    node.agent.start()
+    node.wait_for(lambda: ip in node.nft_rules() and ":KUBE-" not in node.rules(), what="only nftables rules")
+    assert node.fetch(f"http://{ip}/")
+
+
+def test_flushed_rules_come_back(node, mode):
+    backends(node, 1)
+    node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
+    ip = address(node)
+    node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
+    if mode == "nftables":
+        node.network.run("nft", "flush", "ruleset")
     for operation in ("-F", "-X"):  # as a firewall does that starts anew: rules, then chains, of every table
         for table in ("mangle", "nat", "filter"):
             node.network.run("iptables", "-t", table, operation)
     node.wait_for(lambda: node.fetch(f"http://{ip}/"), 65, "the rules are written again")
 
 
-def test_removed_service_and_removed_pods_leave_no_rule(node):
+def test_removed_service_and_removed_pods_leave_no_rule(node, mode):
     backends(node, 2)
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
     ip = address(node)
     node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
     node.remove("svc.yaml")
     node.wait_for(
-        lambda: "KUBE-SVC-" not in node.rules() and ip not in node.rules() + node.rules("filter"),
+        lambda: "KUBE-SVC-" not in rules(node, mode) and ip not in rules(node, mode),
         what="no rule of the Service",
     )
     assert len(node.pods()) == 2
 
 
+@pytest.mark.only("iptables")
 def test_headless_and_external_name_have_no_rules(node):
     backends(node, 1)
     node.apply(

@@ -1,17 +1,12 @@
-// The proxy against the real kernel, through both iptables backends, in a network namespace of its own. Needs root.
+// The proxy against the real kernel, through every backend, in a network namespace of its own. Needs root.
 #include <unistd.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <set>
 
-#include "base/blocking_pool.hpp"
 #include "base/strings.hpp"
-#include "base/task_group.hpp"
-#include "proxy/proxier.hpp"
 #include "tests/unit/proxy/builders.hpp"
+#include "tests/unit/proxy/kernel_node.hpp"
 #include "tests/unit/proxy/netns.hpp"
 
 namespace keelson::proxy {
@@ -20,74 +15,8 @@ using namespace test;
 namespace {
 
 constexpr const char* kClusterIp = "10.96.0.10";
-constexpr const char* kNodeIp = "192.168.77.1";
 constexpr const char* kPodA = "10.244.0.2";
 constexpr const char* kPodB = "10.244.0.3";
-
-// A proxy on a loop that runs only while something is waited for.
-class Node {
- public:
-  explicit Node(const std::string& variant, const char* node_ip = kNodeIp) : iptables_(variant), conntrack_(pool_) {
-    ProxyConfig config;
-    config.cluster_cidrs = {"10.244.0.0/16", "fd00:244::/64"};
-    config.tune_sysctls = false;  // some are the machine's, not the namespace's
-    config.min_sync_period = Milliseconds(0);
-    proxier_ = std::make_unique<Proxier>(loop_.get_executor(), config, kNode, std::vector{*IpAddress::parse(node_ip)},
-                                         system_clock(), iptables_, conntrack_);
-    proxier_->on_sync([this] { synced_ = true; });
-    tasks_.spawn("proxier", proxier_->run());
-  }
-  ~Node() {
-    tasks_.cancel();
-    loop_.restart();
-    loop_.run_for(std::chrono::seconds(5));
-  }
-  Proxier* operator->() { return proxier_.get(); }
-  void start() {
-    proxier_->services_synced();
-    proxier_->slices_synced();
-    settle();
-  }
-  // Until everything given so far is in the kernel, and conntrack has been looked at.
-  void settle() {
-    if (proxier_->status().pending) synced_ = false;
-    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while ((!synced_ || proxier_->status().pending || flows_pending()) && std::chrono::steady_clock::now() < limit) {
-      loop_.restart();
-      loop_.run_one_for(std::chrono::seconds(1));
-    }
-    REQUIRE_FALSE(proxier_->status().pending);
-    REQUIRE(proxier_->status().families.at(0).last_error.empty());
-  }
-  Result<void> cleanup() {
-    Result<void> result;
-    bool done = false;
-    asio::co_spawn(loop_, clean(iptables_, result, done), asio::detached);
-    while (!done) {
-      loop_.restart();
-      loop_.run_one_for(std::chrono::seconds(1));
-    }
-    return result;
-  }
-  [[nodiscard]] bool flows_pending() const {
-    return proxier_->conntrack_status(Family::ipv4).pending || proxier_->conntrack_status(Family::ipv6).pending;
-  }
-  SystemIptables& iptables() { return iptables_; }
-  FamilyStatus status() { return proxier_->status().families.at(0); }
-
- private:
-  static Awaitable<void> clean(IptablesRunner& iptables, Result<void>& result, bool& done) {
-    result = co_await cleanup_rules(iptables);
-    done = true;
-  }
-  asio::io_context loop_;
-  BlockingPool pool_{1};
-  SystemIptables iptables_;
-  NetlinkConntrack conntrack_;
-  std::unique_ptr<Proxier> proxier_;
-  TaskGroup tasks_{loop_.get_executor()};
-  bool synced_ = false;
-};
 
 kube::Service echo() { return service("ns", "echo", kClusterIp, {port("t", 80, "TCP", 30080), port("u", 53, "UDP")}); }
 
@@ -107,7 +36,8 @@ void serve_and_replace(const std::string& variant) {
   const NodeNamespace node_namespace;
   const Pod a("a", kPodA), b("b", kPodB);
   shell("ip route add default dev va");  // as any node has one: a ClusterIP must be routable before it is translated
-  const auto rules = [&variant] { return shell("iptables" + variant + "-save"); };
+  const bool nftables = variant == kNftables;
+  const auto rules = [&] { return shell(nftables ? "nft list ruleset" : "iptables" + variant + "-save"); };
   Node node(variant);
   node->set_service(echo());
   node->set_service(service("ns", "other", "10.96.0.11", {port("p", 80)}));
@@ -151,12 +81,12 @@ void serve_and_replace(const std::string& variant) {
   CHECK(in(a, kNodeIp, 30080) == "refused");
   node->remove_service("ns/echo");
   node.settle();
-  CHECK(rules().find("ns/echo") == std::string::npos);
-  CHECK(rules().find("ns/other") != std::string::npos);
+  CHECK(rules().find(nftables ? kClusterIp : "ns/echo") == std::string::npos);
+  CHECK(rules().find(nftables ? "10.96.0.11 . tcp . 80" : "ns/other") != std::string::npos);
 
   const auto cleaned = node.cleanup();
   CHECK(cleaned.has_value());
-  CHECK(rules().find("KUBE-") == std::string::npos);
+  CHECK(rules().find(nftables ? "kube-proxy" : "KUBE-") == std::string::npos);
 }
 
 void adopt_and_repair(const std::string& variant) {
@@ -250,16 +180,13 @@ void write_ipv6(const std::string& variant) {
   CHECK(rules().find("KUBE-") == std::string::npos);
 }
 
-bool skip_unprivileged() {
-  if (::geteuid() == 0) return false;
-  WARN("skipped: needs root");
-  return true;
-}
-
 }  // namespace
 
 TEST_CASE("packets reach the endpoints of a Service, iptables-nft", "[root]") {
   if (!skip_unprivileged()) serve_and_replace("-nft");
+}
+TEST_CASE("packets reach the endpoints of a Service, nftables", "[root]") {
+  if (!skip_unprivileged()) serve_and_replace(kNftables);
 }
 TEST_CASE("packets reach the endpoints of a Service, iptables-legacy", "[root]") {
   if (!skip_unprivileged()) serve_and_replace("-legacy");

@@ -4,6 +4,7 @@
 
 #include "agent/config/config_file.hpp"
 #include "agent/config/effective.hpp"
+#include "base/strings.hpp"
 
 using namespace keelson;
 using namespace keelson::agent;
@@ -11,10 +12,17 @@ using nlohmann::json;
 
 TEST_CASE("Durations as Go prints them") {
   using namespace std::chrono_literals;
-  const std::pair<Nanoseconds, const char*> cases[] = {
-      {0s, "0s"},          {1ns, "1ns"},         {1500ns, "1.5µs"},     {100ms, "100ms"}, {1500ms, "1.5s"},
-      {30s, "30s"},        {2min, "2m0s"},       {4h, "4h0m0s"},        {-1s, "-1s"},     {90min + 10ms, "1h30m0.01s"},
-      {1ms + 20us, "1.02ms"}};
+  const std::pair<Nanoseconds, const char*> cases[] = {{0s, "0s"},
+                                                       {1ns, "1ns"},
+                                                       {1500ns, "1.5µs"},
+                                                       {100ms, "100ms"},
+                                                       {1500ms, "1.5s"},
+                                                       {30s, "30s"},
+                                                       {2min, "2m0s"},
+                                                       {4h, "4h0m0s"},
+                                                       {-1s, "-1s"},
+                                                       {90min + 10ms, "1h30m0.01s"},
+                                                       {1ms + 20us, "1.02ms"}};
   for (const auto& [duration, text] : cases) CHECK(go_duration(duration) == text);
 }
 
@@ -55,4 +63,26 @@ TEST_CASE("What is shown can be read back, and says the same") {
   REQUIRE(apply_config(shown.dump(), "configz", read, warnings).has_value());
   for (const auto& warning : warnings) CHECK(warning.find("has no effect") != std::string::npos);
   CHECK(effective_kubelet_config(read) == shown);
+}
+
+TEST_CASE("The proxy's mode is taken from its configuration, with the settings of that mode") {
+  const std::string text = R"(
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: nftables
+iptables: {masqueradeAll: true, masqueradeBit: 14}
+nftables: {masqueradeBit: 20, syncPeriod: 45s}
+)";
+  Options read;
+  std::vector<std::string> warnings;
+  REQUIRE(apply_config(text, "proxy.yaml", read, warnings).has_value());
+  CHECK(warnings.empty());
+  CHECK(read.proxy.mode == proxy::ProxyMode::nftables);
+  const proxy::ProxyConfig used = proxy::of_mode(read.proxy);
+  CHECK(used.masquerade_bit == 20);
+  CHECK_FALSE(used.masquerade_all);
+  CHECK(used.sync_period == std::chrono::seconds(45));
+  const auto refused = apply_config(replace_all(text, "mode: nftables", "mode: ipvs"), "proxy.yaml", read, warnings);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().message.find("iptables, nftables") != std::string::npos);
 }
