@@ -64,13 +64,13 @@ class UdpClient:
     def __init__(self, node, ip: str, port: int):
         command = node.network.enter("python3", "-u", "-c", UDP_CLIENT, ip, port, netns=node.network.client)
         self.popen = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.lines: list[tuple[float, str]] = []
+        self.first = self.popen.stdout.readline()  # it is on its way, and is answered
 
     def end(self) -> list[tuple[float, str]]:
         """(time, who answered), in order."""
         self.popen.kill()
         out, _ = self.popen.communicate()
-        return [(float(line.split()[0]), line.split()[1]) for line in out.splitlines()]
+        return [(float(line.split()[0]), line.split()[1]) for line in (self.first + out).splitlines()]
 
 
 @pytest.fixture
