@@ -180,6 +180,7 @@ Awaitable<Result<void>> Daemon::start() {
   CO_CHECK_OK(with_context(co_await p.protection.start(p.runtime), "node protection"));
   if (p.source) p.tasks.spawn("manifest folder", p.source->run());
   if (p.cluster) CO_CHECK_OK(co_await p.cluster->start());
+  if (!p.source) p.server.answer();
   log_info("ready",
            {{"node", p.facts.name}, {"address", p.facts.ips.front()}, {"manifests", options_.manifests.string()}});
   co_return Result<void>();

@@ -42,6 +42,9 @@ Awaitable<Result<probes::ExecResult>> exec_in_container(cri::RuntimeService& run
   co_return probes::ExecResult{reply.exit_code(), reply.stdout() + reply.stderr()};
 }
 
+// A client that asks while the agent starts waits this long for it to know its pods; then it is told what there is.
+constexpr Seconds kFirstLook{2};
+
 }  // namespace
 
 Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_facts,
@@ -106,7 +109,7 @@ Daemon::Parts::Parts(Executor loop, const Options& opts, spec::NodeFacts node_fa
              {.on_event = [this](const cri::ContainerEvent& e) { pods.runtime_changed(e.container_id, e.sandbox_id); },
               .on_resync = [this] { resync(); }}),
       data(*this, executor, options.cluster.volume_stats_period),
-      server(executor, data, {.socket = options.socket}),
+      server(executor, data, {.socket = options.socket, .patience = kFirstLook}),
       busy(executor),
       tasks(executor) {
   objects.target = &no_objects;
@@ -146,7 +149,10 @@ Result<void> Daemon::Parts::connect() {
     source = std::make_unique<ManifestSource>(
         executor, pool, clock, pods, source_options,
         [this](const Services::ServiceList& list) { services.set_services(list); },
-        [this](const Services::SliceList& list) { services.set_slices(list); });
+        [this](const Services::SliceList& list) {
+          services.set_slices(list);
+          server.answer();  // the folder has been read
+        });
     objects.target = source.get();
   }
   make_proxy_serving();

@@ -48,10 +48,11 @@ UnixServer::UnixServer(Executor executor, ServerData& data, UnixServerOptions op
       api_(std::make_unique<Api>(executor, data)),
       router_(api_->router()),
       acceptor_(executor),
+      ready_(executor),
       tasks_(executor) {}
 
 UnixServer::UnixServer(Executor executor, const Router& router, UnixServerOptions options)
-    : options_(std::move(options)), router_(router), acceptor_(executor), tasks_(executor) {}
+    : options_(std::move(options)), router_(router), acceptor_(executor), ready_(executor), tasks_(executor) {}
 
 // Removes a socket that nobody listens on any more.
 Result<void> UnixServer::claim_socket() {
@@ -94,6 +95,7 @@ Awaitable<void> UnixServer::stop() {
 }
 
 Awaitable<void> UnixServer::accept_loop() {
+  if (options_.patience > Nanoseconds(0)) co_await ready_.wait_for(options_.patience);
   for (;;) {
     auto [ec, socket] = co_await acceptor_.async_accept(asio::as_tuple(asio::use_awaitable));
     if (ec == asio::error::operation_aborted || !acceptor_.is_open()) co_return;

@@ -107,7 +107,7 @@ def test_health_and_metrics(node):
     ]
 )
 def test_addresses_of_the_configuration(node):
-    assert get(node, "http://127.0.0.1:12256/healthz")[0] == 200
+    node.wait_for(lambda: get(node, "http://127.0.0.1:12256/healthz")[0] == 200, what="healthz")
     assert get(node, f"http://{NODE_IP}:12249/proxyMode")[2] == "iptables"
     assert get(node, f"{HEALTH}/healthz")[0] == 0 and get(node, f"{METRICS}/metrics")[0] == 0
 
