@@ -17,8 +17,8 @@
 namespace keelson::proxy {
 namespace {
 
-constexpr int kDumps = 4;                   // attempts, while dumps are cut short
-constexpr int kReceiveRoom = 1 << 20;       // bytes that the kernel may be ahead of us
+constexpr int kDumps = 4;              // attempts, while dumps are cut short
+constexpr int kReceiveRoom = 1 << 20;  // bytes that the kernel may be ahead of us
 constexpr std::size_t kMessageRoom = 1 << 16;
 constexpr std::uint32_t kFilterProtocol = 1u << 3;  // CTA_FILTER_F_CTA_PROTO_NUM of net/netfilter/nf_internals.h
 

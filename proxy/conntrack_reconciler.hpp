@@ -18,7 +18,7 @@ namespace keelson::proxy {
 struct ConntrackStatus {
   std::size_t looks = 0, removed = 0, failures = 0;
   Nanoseconds last_duration{};
-  bool pending = false;  // the table is to be looked at, or just is
+  bool pending = false;    // the table is to be looked at, or just is
   std::string last_error;  // empty after a success
 };
 

@@ -8,7 +8,7 @@ namespace keelson::proxy {
 namespace {
 
 constexpr std::size_t kLargeCluster = 1000;  // endpoints; above it endpoint rules go without comments, as upstream
-constexpr std::size_t kChainsAtOnce = 500;    // that iptables-nft-restore is given in a full sync
+constexpr std::size_t kChainsAtOnce = 500;   // that iptables-nft-restore is given in a full sync
 constexpr unsigned kRandomFullySince = 1 * 10000 + 6 * 100 + 2;
 
 class IptablesBackendImpl final : public RuleBackend {

@@ -250,7 +250,8 @@ Awaitable<void> Proxier::sync_all() {
   const SteadyTime end = clock_.steady_now();
   // In a burst of changes syncs take a tenth of the time at most, unless that would be later than upstream's pace.
   const Nanoseconds longest = std::max<Nanoseconds>(kUpstreamMinSyncPeriod, end - start);
-  not_before_ = end + std::max<Nanoseconds>(config_.min_sync_period, std::min<Nanoseconds>(10 * (end - start), longest));
+  not_before_ =
+      end + std::max<Nanoseconds>(config_.min_sync_period, std::min<Nanoseconds>(10 * (end - start), longest));
   if (on_sync_) on_sync_();
 }
 

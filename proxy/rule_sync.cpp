@@ -152,8 +152,8 @@ void RuleSync::write_node_port_jumps(const CompileOptions& options, Tables& tabl
   node_port_jumps_ = std::move(now);
 }
 
-// The Services' rules in shared chains go to `tables`; so do their own chains where all fit into one part, else those are
-// returned as inputs of their own. The chain that they jump to comes with the first.
+// The Services' rules in shared chains go to `tables`; so do their own chains where all fit into one part, else those
+// are returned as inputs of their own. The chain that they jump to comes with the first.
 std::vector<std::string> RuleSync::write_services(const Model& model, const CompileOptions& options, std::size_t part,
                                                   Tables& tables) {
   std::vector<std::string> parts;

@@ -16,8 +16,8 @@ namespace keelson::proxy {
 
 // Input for `iptables-restore --noflush`, and how much is in it.
 struct RestoreInput {
-  // To be restored first, in order: chains of whole Services that no packet comes to yet, or that are exchanged with what
-  // the Service's other chains expect.
+  // To be restored first, in order: chains of whole Services that no packet comes to yet, or that are exchanged with
+  // what the Service's other chains expect.
   std::vector<std::string> before;
   std::string text;          // empty: nothing to write
   std::size_t services = 0;  // looked at

@@ -1,6 +1,7 @@
 // connector: how many new TCP connections a second the way to a server takes.
 //   connector serve PORT               accepts and closes, until killed; prints "ready"
-//   connector dial SECONDS IP:PORT...  connects to each in turn and resets at once, one connection at a time per thread;
+//   connector dial SECONDS IP:PORT...  connects to each in turn and resets at once, one connection at a time per
+//   thread;
 //                                      prints {"connections": N, "failures": N, "seconds": S}
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

@@ -37,6 +37,7 @@ SERVER_PORT = 8080
 # for all of them would make the kernel move source ports out of each other's way.
 SERVERS = [f"10.243.0.{2 + number}" for number in range(20)]
 MODES = ("iptables", "nftables")
+MODEL_MODES = ("iptables",)  # those of proxy_model
 PEERS = [f"{program} {mode}" for program in ("kube-proxy", "keelson") for mode in MODES]
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -404,7 +405,7 @@ def main() -> int:
     peers = args.peers.split(",")
     assert set(peers) <= set(PEERS), f"--peers: of {PEERS}"
     random.seed(1)
-    modes = [peer.split()[1] for peer in peers if peer.startswith("keelson")]
+    modes = [mode for mode in MODES if f"keelson {mode}" in peers and mode in MODEL_MODES]
     models = {mode: measure_model(mode, args.model) for mode in modes if args.model}
     found: dict[str, dict] = {}
     plane = ControlPlane()

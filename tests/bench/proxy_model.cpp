@@ -1,5 +1,5 @@
-// proxy_model: what the Service proxy costs with a generated model and no API server, in the network namespace that it is
-// started in (which it fills with rules: give it one of its own). Prints
+// proxy_model: what the Service proxy costs with a generated model and no API server, in the network namespace that it
+// is started in (which it fills with rules: give it one of its own). Prints
 //   {"full_seconds", "full_cpu", "change_ms": median, "change_ms_slowest", "change_cpu_ms", "resident_mib",
 //    "highest_mib", "model_mib"}
 // CPU is the process's and that of the programs that it ran; a change is one endpoint replaced, from set_slice() to the
@@ -149,7 +149,8 @@ int run(const ProxyConfig& config, int services, int changes) {
   const double change_cpu = (cpu_seconds() - cpu) * 1000 / changes;
   ::malloc_trim(0);
   std::printf(
-      "{\"services\": %d, \"full_seconds\": %.3f, \"full_cpu\": %.3f, \"change_ms\": %.3f, \"change_ms_slowest\": %.3f, "
+      "{\"services\": %d, \"full_seconds\": %.3f, \"full_cpu\": %.3f, \"change_ms\": %.3f, \"change_ms_slowest\": "
+      "%.3f, "
       "\"change_cpu_ms\": %.3f, \"resident_mib\": %.1f, \"highest_mib\": %.1f, \"model_mib\": %.1f}\n",
       services, full, full_cpu, times[times.size() / 2], times.back(), change_cpu, status_mib("VmRSS:"),
       status_mib("VmHWM:"), model);
@@ -167,7 +168,7 @@ int main(int argc, char** argv) {
   std::string mode = "iptables";
   app.add_option("--services", services)->check(CLI::Range(1, 60000));
   app.add_option("--changes", changes)->check(CLI::Range(1, 10000));
-  app.add_option("--mode", mode)->check(CLI::IsMember({"iptables", "nftables"}));
+  app.add_option("--mode", mode)->check(CLI::IsMember({"iptables"}));
   CLI11_PARSE(app, argc, argv);
   ProxyConfig config;
   config.cluster_cidrs = {"10.128.0.0/9"};

@@ -5,9 +5,9 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "../loop.hpp"
 #include "base/task_group.hpp"
 #include "kube/config.hpp"
-#include "../loop.hpp"
 #include "scripted_api.hpp"
 
 #include "printing.hpp"

@@ -34,7 +34,8 @@ void add(const std::string& protocol, int port, const std::string& to, const std
 }
 
 std::size_t entries(const std::string& protocol, const std::string& options = "-f ipv4") {
-  const std::string text = shell("conntrack -L -p " + protocol + " " + options + " 2>/dev/null | grep -c ' src=' || true");
+  const std::string text =
+      shell("conntrack -L -p " + protocol + " " + options + " 2>/dev/null | grep -c ' src=' || true");
   return static_cast<std::size_t>(std::stoul(text));
 }
 
@@ -54,13 +55,13 @@ StaleFlows dns_served_by(const char* ip) {
 TEST_CASE("only stale entries are taken out of the kernel's table", "[root][conntrack]") {
   if (skip_unprivileged()) return;
   const NodeNamespace node_namespace;
-  add("udp", 1001, "172.30.0.2 53", "10.180.0.1 5353");    // served
-  add("udp", 1002, "172.30.0.2 53", "10.180.0.9 5353");    // stale
-  add("udp", 1003, "172.30.0.2 53", "172.30.0.2 53");      // from before there were rules
-  add("udp", 1004, "192.168.0.1 30053", "10.180.0.9 5353");  // stale, by the node port
-  add("udp", 1005, "8.8.8.8 30053", "8.8.8.8 30053");      // passes through
-  add("udp", 1006, "10.180.0.9 5353", "10.180.0.9 5353");  // straight to the pod
-  add("tcp", 1007, "172.30.0.2 53", "10.180.0.9 5353");    // TCP is nobody's business
+  add("udp", 1001, "172.30.0.2 53", "10.180.0.1 5353");       // served
+  add("udp", 1002, "172.30.0.2 53", "10.180.0.9 5353");       // stale
+  add("udp", 1003, "172.30.0.2 53", "172.30.0.2 53");         // from before there were rules
+  add("udp", 1004, "192.168.0.1 30053", "10.180.0.9 5353");   // stale, by the node port
+  add("udp", 1005, "8.8.8.8 30053", "8.8.8.8 30053");         // passes through
+  add("udp", 1006, "10.180.0.9 5353", "10.180.0.9 5353");     // straight to the pod
+  add("tcp", 1007, "172.30.0.2 53", "10.180.0.9 5353");       // TCP is nobody's business
   add("udp", 1008, "fd00::2 53", "fd00::9 5353", "fd00::1");  // the other family's
   REQUIRE(entries("udp") == 6);
   const auto removed = remove_stale_flows(Family::ipv4, dns_served_by("10.180.0.1"));

@@ -55,8 +55,8 @@ TEST_CASE("flows to what no longer serves a frontend are stale", "[conntrack]") 
   const StaleFlows stale = t.update({"ns/dns"});
   CHECK_FALSE(stale.is_stale(flow(kVip, kOne)));
   CHECK(stale.is_stale(flow(kVip, kGone)));
-  CHECK(stale.is_stale(flow(kVip, kVip)));                              // from before there were rules
-  CHECK(stale.is_stale(flow(target("192.168.0.1", 30053), kGone)));     // by its node port
+  CHECK(stale.is_stale(flow(kVip, kVip)));                           // from before there were rules
+  CHECK(stale.is_stale(flow(target("192.168.0.1", 30053), kGone)));  // by its node port
   CHECK_FALSE(stale.is_stale(flow(target("192.168.0.1", 30053), kOne)));
   CHECK(stale.is_stale(flow(target("192.168.0.1", 30053), target("192.168.0.1", 30053))));
   CHECK_FALSE(stale.is_stale(flow(target("8.8.8.8", 30053), target("8.8.8.8", 30053))));  // only passes through
@@ -219,9 +219,9 @@ TEST_CASE("a look that failed is repeated with what was said since", "[conntrack
   r.written({"ns/other"});
   REQUIRE(r.cleaner.asked.size() == 2);
   const StaleFlows& stale = r.cleaner.asked[1];
-  CHECK(stale.is_stale(flow(kVip, kOne)));                                                             // the newer word
-  CHECK(stale.is_stale(flow(target("172.30.0.2", 7), target("10.180.0.1", 99), Protocol::sctp)));      // retired since
-  CHECK(stale.is_stale(flow(target("192.168.0.1", 30053), target("192.168.0.1", 30053))));             // the node's address
+  CHECK(stale.is_stale(flow(kVip, kOne)));                                                         // the newer word
+  CHECK(stale.is_stale(flow(target("172.30.0.2", 7), target("10.180.0.1", 99), Protocol::sctp)));  // retired since
+  CHECK(stale.is_stale(flow(target("192.168.0.1", 30053), target("192.168.0.1", 30053))));         // the node's address
   CHECK(r.reconciler.status(Family::ipv4).failures == 1);
   CHECK(r.reconciler.status(Family::ipv4).last_error.empty());
 }
