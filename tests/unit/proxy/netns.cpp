@@ -34,7 +34,9 @@ sockaddr_in address(const std::string& ip, int port) {
 }
 
 std::string errno_word() {
-  return errno == ECONNREFUSED ? "refused" : errno == EAGAIN || errno == ETIMEDOUT ? "timeout" : std::strerror(errno);
+  if (errno == ECONNREFUSED) return "refused";
+  // EINPROGRESS: of a connect() that SO_SNDTIMEO ended.
+  return errno == EAGAIN || errno == ETIMEDOUT || errno == EINPROGRESS ? "timeout" : std::strerror(errno);
 }
 
 std::string answer(const std::string& name, const sockaddr_in& from) {
