@@ -21,6 +21,7 @@
 #include "base/task_group.hpp"
 #include "kube/endpoint_slice.hpp"
 #include "kube/service.hpp"
+#include "proxy/nft_kernel.hpp"
 #include "proxy/proxier.hpp"
 
 namespace {
@@ -89,7 +90,7 @@ kube::EndpointSlice make_slice(int number, const std::vector<std::string>& ips) 
 struct Bench {
   Bench(const ProxyConfig& config)
       : proxier(loop.get_executor(), config, "node", {*IpAddress::parse("192.168.77.1")}, system_clock(), iptables,
-                conntrack) {
+                conntrack, &nft) {
     proxier.on_sync([this] { ++syncs; });
     tasks.spawn("proxier", proxier.run());
   }
@@ -109,6 +110,7 @@ struct Bench {
   asio::io_context loop;
   BlockingPool pool{1};
   SystemIptables iptables;
+  NetlinkNft nft{pool};
   NetlinkConntrack conntrack{pool};
   Proxier proxier;
   TaskGroup tasks{loop.get_executor()};
@@ -168,11 +170,12 @@ int main(int argc, char** argv) {
   std::string mode = "iptables";
   app.add_option("--services", services)->check(CLI::Range(1, 60000));
   app.add_option("--changes", changes)->check(CLI::Range(1, 10000));
-  app.add_option("--mode", mode)->check(CLI::IsMember({"iptables"}));
+  app.add_option("--mode", mode)->check(CLI::IsMember({"iptables", "nftables"}));
   CLI11_PARSE(app, argc, argv);
   ProxyConfig config;
   config.cluster_cidrs = {"10.128.0.0/9"};
   config.tune_sysctls = false;
-  config.min_sync_period = {};
+  config.min_sync_period = config.nftables.min_sync_period = {};
+  config.mode = parse_proxy_mode(mode).value();
   return run(config, services, changes);
 }

@@ -11,7 +11,7 @@ from harness.manifests import deployment, pod, service, testapp
 from harness.netns import CLIENT_IP, NODE_IP
 from harness.node import is_ready
 
-BACKENDS = ("iptables",)
+BACKENDS = ("iptables", "nftables")
 SERVER = testapp("--http", 8080, "--udp", 7001)
 EXTERNAL_IP, VIP = "203.0.113.7", "203.0.113.8"
 
