@@ -249,9 +249,12 @@ Awaitable<void> Proxier::sync_all() {
   }
   const SteadyTime end = clock_.steady_now();
   // In a burst of changes syncs take a tenth of the time at most, unless that would be later than upstream's pace.
+  // One that failed says nothing about what a sync costs, and has a delay of its own.
+  const bool failed =
+      std::any_of(families_.begin(), families_.end(), [](const auto& s) { return !s.status.last_error.empty(); });
   const Nanoseconds longest = std::max<Nanoseconds>(kUpstreamMinSyncPeriod, end - start);
-  not_before_ =
-      end + std::max<Nanoseconds>(config_.min_sync_period, std::min<Nanoseconds>(10 * (end - start), longest));
+  const Nanoseconds pause = failed ? Nanoseconds(0) : std::min<Nanoseconds>(10 * (end - start), longest);
+  not_before_ = end + std::max<Nanoseconds>(config_.min_sync_period, pause);
   if (on_sync_) on_sync_();
 }
 

@@ -42,6 +42,8 @@ std::string failure_of(const std::exception_ptr& thrown) {
   } catch (const boost::system::system_error& e) {
     if (e.code() == asio::error::operation_aborted) throw;
     return e.what();
+  } catch (const asio::multiple_exceptions& e) {
+    return failure_of(e.first_exception());  // both sides of a "||" ended badly
   } catch (const std::exception& e) {
     return e.what();
   }
@@ -187,8 +189,6 @@ Awaitable<void> PodManager::run_worker(std::string uid) {
     try {
       co_await worker->run();
       done = true;
-    } catch (const asio::multiple_exceptions& e) {
-      failure = failure_of(e.first_exception());  // both sides of a "||" ended badly
     } catch (...) {
       failure = failure_of(std::current_exception());
     }

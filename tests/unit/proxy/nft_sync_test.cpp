@@ -323,7 +323,7 @@ class NoIptables final : public IptablesRunner {
 
 class NoConntrack final : public ConntrackCleaner {
  public:
-  Awaitable<Result<std::size_t>> remove_stale(Family, StaleUdp) override { co_return std::size_t{0}; }
+  Awaitable<Result<std::size_t>> remove_stale(Family, StaleFlows) override { co_return std::size_t{0}; }
 };
 
 struct Bench {
