@@ -4,6 +4,8 @@ import json
 import re
 import sys
 
+import pytest
+
 from harness import paths
 from harness.cluster_node import BINARY
 from harness.manifests import deployment, pod, service, testapp
@@ -80,11 +82,22 @@ def kube_proxy_synced(node) -> bool:
     return bool(found) and int(found.group(1)) > 0
 
 
-def test_hand_over_from_kube_proxy_and_back(space, third_node):
+def set_mode(node, mode: str) -> None:
+    """Has kube-proxy run in that mode, as the next one will."""
+    file = node.folder / "proxy.yaml"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "mode": mode}))
+    node.agent.proxy.stop()
+    node.agent.proxy = start_kube_proxy(node)
+
+
+@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+def test_hand_over_from_kube_proxy_and_back(space, third_node, mode):
     """New connections all the time, to a ClusterIP and a NodePort, and a long-lived one: none fails, whichever proxy runs."""
     node = third_node(agent="kubelet")
     node.join_network()
     node.wait_ready()
+    if mode != "iptables":
+        set_mode(node, mode)
     container = testapp("--http", 8080, "--tcp", 7000, **READY)
     space.apply(deployment("web", 2, container, nodeSelector={"kubernetes.io/hostname": space.cluster.nodes[0].name}))
     made = space.apply(service("web", {"port": 7000, "targetPort": 7000}, type="NodePort"))
@@ -108,7 +121,7 @@ def test_hand_over_from_kube_proxy_and_back(space, third_node):
         change("ours")
         answer = json.loads(node.fetch("http://127.0.0.1:10256/healthz").stdout)
         assert answer["healthy"] and answer["nodeEligible"]
-        assert node.fetch("http://127.0.0.1:10249/proxyMode").stdout == "iptables"
+        assert node.fetch("http://127.0.0.1:10249/proxyMode").stdout == mode
         explained = ours.node.network.run(
             paths.BIN / "keelson", "explain", "service", f"{space.name}/web", "--socket", ours.socket
         ).stdout
