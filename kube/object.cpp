@@ -5,6 +5,7 @@
 
 #include "base/strings.hpp"
 #include "kube/defaults.hpp"
+#include "kube/text_member.hpp"
 #include "kube/validate.hpp"
 
 namespace keelson::kube {
@@ -36,12 +37,6 @@ constexpr std::array<Decoder, sizeof...(Ts)> decoders_of(std::variant<Ts...>*) {
 }
 constexpr auto kDecoders = decoders_of(static_cast<Object*>(nullptr));
 
-std::string text_of(const json& value, const char* field) {
-  if (!value.is_object()) return {};
-  auto it = value.find(field);
-  return it != value.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
-
 // A field that nobody knows is a mistake of whoever wrote it. In a status it is none: nobody writes that, it was
 // copied.
 bool is_refused(std::string_view warning) {
@@ -56,8 +51,8 @@ Result<Object> decode_object(const json& value, Warnings* warnings) {
   if (!value.is_object()) {
     return make_error(Errc::invalid_argument, "expected an object, got " + std::string(value.type_name()));
   }
-  std::string kind = text_of(value, "kind");
-  std::string api_version = text_of(value, "apiVersion");
+  std::string kind = text_member(value, "kind");
+  std::string api_version = text_member(value, "apiVersion");
   if (kind.empty()) return make_error(Errc::invalid_argument, "kind: Required value");
   if (api_version.empty()) return make_error(Errc::invalid_argument, "apiVersion: Required value");
   std::string instead;
@@ -91,12 +86,12 @@ std::string describe(const Object& object) {
 }
 
 std::string describe(const json& value) {
-  std::string kind = text_of(value, "kind");
+  std::string kind = text_member(value, "kind");
   json none = json::object();
   const json& metadata = value.is_object() && value.contains("metadata") ? value["metadata"] : none;
-  std::string name = text_of(metadata, "name");
+  std::string name = text_member(metadata, "name");
   return (kind.empty() ? "object" : kind) + ' ' +
-         (name.empty() ? "?" : object_key(text_of(metadata, "namespace"), name));
+         (name.empty() ? "?" : object_key(text_member(metadata, "namespace"), name));
 }
 
 void set_defaults(Object& object) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/strings.hpp"
+#include "kube/text_member.hpp"
 
 namespace keelson::kube {
 namespace {
@@ -21,15 +22,10 @@ bool says_something(std::string_view line) {
   return !content.empty() && content[0] != '#' && line[0] != '%' && content != "...";
 }
 
-std::string text_of(const json& value, const char* field) {
-  auto it = value.find(field);
-  return it != value.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
-
 // "List", or a typed list: the kind of its items, "" for a plain List.
 bool is_list(const json& value, std::string& item_kind) {
   constexpr std::string_view kList = "List";
-  std::string kind = text_of(value, "kind");
+  std::string kind = text_member(value, "kind");
   if (kind.size() < kList.size() || kind.compare(kind.size() - kList.size(), kList.size(), kList) != 0) return false;
   item_kind = kind.substr(0, kind.size() - kList.size());
   auto items = value.find("items");
@@ -84,7 +80,7 @@ void add_document(json value, std::size_t line, std::size_t index, YamlFile& fil
     if (!value.is_null()) file.documents.push_back({std::make_shared<const json>(std::move(value)), line, index});
     return;
   }
-  std::string api_version = text_of(value, "apiVersion");
+  std::string api_version = text_member(value, "apiVersion");
   auto items = value.find("items");
   if (items == value.end() || items->is_null()) return;
   for (json& item : *items) {

@@ -1,7 +1,5 @@
 #include "proxy/iptables_runner.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -9,6 +7,7 @@
 #include "base/strings.hpp"
 #include "base/subprocess.hpp"
 #include "proxy/chain_names.hpp"
+#include "proxy/kernel_family.hpp"
 
 namespace keelson::proxy {
 namespace {
@@ -71,7 +70,7 @@ std::string SystemIptables::program(Family family, std::string_view suffix) cons
 }
 
 Awaitable<Result<IptablesInfo>> SystemIptables::probe(Family family) {
-  if (family == Family::ipv6 && ::access("/proc/net/if_inet6", F_OK) != 0) {
+  if (!kernel_has(family)) {
     co_return make_error(Errc::failed_precondition, "the kernel has no IPv6");
   }
   const std::string name = program(family, "");

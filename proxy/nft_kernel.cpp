@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -21,6 +20,7 @@
 #include "base/log.hpp"
 #include "base/strings.hpp"
 #include "base/unique_fd.hpp"
+#include "proxy/kernel_family.hpp"
 
 namespace keelson::proxy {
 namespace {
@@ -291,7 +291,7 @@ Result<void> NetlinkNft::probe(Family family) {
     return make_error(Errc::failed_precondition,
                       std::string("mode nftables needs a kernel since 5.13, this is ") + system.release);
   }
-  if (family == Family::ipv6 && ::access("/proc/net/if_inet6", F_OK) != 0) {
+  if (!kernel_has(family)) {
     return make_error(Errc::failed_precondition, "the kernel has no IPv6");
   }
   const auto now = generation();

@@ -333,7 +333,7 @@ ProxierStatus Proxier::status() const {
   return status;
 }
 
-Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel* nft, bool beside_kubelet) {
+Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel& nft, bool beside_kubelet) {
   for (const Family family : kFamilies) {
     const auto info = co_await iptables.probe(family);
     if (!info && info.error().code == Errc::unavailable) co_return info.error();
@@ -346,8 +346,8 @@ Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel* nft, 
     CO_CHECK_OK(co_await iptables.restore(family, std::move(input)));
   }
   for (const Family family : kFamilies) {
-    if (nft == nullptr || !nft->probe(family)) continue;
-    CO_CHECK_OK(co_await remove_nft_table(*nft, family));
+    if (!nft.probe(family)) continue;
+    CO_CHECK_OK(co_await remove_nft_table(nft, family));
   }
   co_return Result<void>();
 }

@@ -155,6 +155,6 @@ class Proxier {
 // Removes every iptables chain of ours and all jumps to them, in all tables of both families, and with `nft` the tables
 // kube-proxy of nftables, knowing nothing but what the kernel holds. A family that the kernel lacks is skipped.
 // `beside_kubelet`: the chains that a kubelet needs stay.
-Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel* nft = nullptr, bool beside_kubelet = false);
+Awaitable<Result<void>> cleanup_rules(IptablesRunner& iptables, NftKernel& nft, bool beside_kubelet);
 
 }  // namespace keelson::proxy

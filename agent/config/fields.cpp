@@ -82,25 +82,14 @@ ApplyField duration_if_any(Place place) {
   };
 }
 
-Result<void> set_healthz_address(const Json& v, Options& o) {
-  TRY(auto text, as_string(v));
-  if (!text.empty()) CHECK_OK(parse_bind_address(text, kProxyHealthPort));
-  o.proxy_options.healthz_address = std::move(text);
-  return {};
-}
-
-Result<void> set_metrics_address(const Json& v, Options& o) {
-  TRY(auto text, as_string(v));
-  if (!text.empty()) CHECK_OK(parse_bind_address(text, kProxyMetricsPort));
-  o.proxy_options.metrics_address = std::move(text);
-  return {};
-}
-
-Result<void> set_bind_address(const Json& v, Options& o) {
-  TRY(auto text, as_string(v));
-  if (!text.empty()) CHECK_OK(parse_bind_address(text, 0));
-  o.proxy_options.bind_address = std::move(text);
-  return {};
+template <class Place>
+ApplyField bind_address(Place place, std::uint16_t default_port) {
+  return [=](const Json& v, Options& o) -> Result<void> {
+    TRY(auto value, as_string(v));
+    if (!value.empty()) CHECK_OK(parse_bind_address(value, default_port));
+    place(o) = std::move(value);
+    return {};
+  };
 }
 
 ConfigKind proxy_kind() {
@@ -119,10 +108,10 @@ ConfigKind proxy_kind() {
       {"iptables.localhostNodePorts", flag(AT(proxy.localhost_node_ports))},
       {"iptables.syncPeriod", duration_if_any(AT(proxy.sync_period))},
       {"iptables.minSyncPeriod", duration_if_any(AT(proxy.min_sync_period))},
-      {"bindAddress", set_bind_address},
+      {"bindAddress", bind_address(AT(proxy_options.bind_address), 0)},
       {"bindAddressHardFail", flag(AT(proxy_options.bind_hard_fail))},
-      {"healthzBindAddress", set_healthz_address},
-      {"metricsBindAddress", set_metrics_address},
+      {"healthzBindAddress", bind_address(AT(proxy_options.healthz_address), kProxyHealthPort)},
+      {"metricsBindAddress", bind_address(AT(proxy_options.metrics_address), kProxyMetricsPort)},
       {"oomScoreAdj", number(AT(proxy_options.oom_score_adj), -1000, 1000)},
       {"conntrack.maxPerCore", number(AT(proxy.conntrack.max_per_core), 0, kMax32)},
       {"conntrack.min", number(AT(proxy.conntrack.min), 0, kMax32)},

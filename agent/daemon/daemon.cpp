@@ -2,11 +2,7 @@
 
 #include <malloc.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
+#include "agent/daemon/main_task.hpp"
 #include "agent/daemon/parts.hpp"
 #include "agent/daemon/subids.hpp"
 #include "agent/spec/cgroups.hpp"
@@ -50,31 +46,16 @@ int Daemon::clean_up() { return drive(remove_all()); }
 
 // Runs `main` with the loop; whatever happens inside, the daemon's parts are stopped in order.
 int Daemon::drive(Awaitable<void> main) {
-  asio::co_spawn(loop_, std::move(main), [this](const std::exception_ptr& error) {
-    try {
-      if (error) std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-      log_error("daemon failed", {{"error", e.what()}});
-      exit_code_ = 1;
-    }
-    loop_.stop();
-  });
-  loop_.run();
+  if (!run_main(loop_, std::move(main), "daemon")) exit_code_ = 1;
   parts_.reset();
   return exit_code_;
 }
 
 Awaitable<void> Daemon::serve() {
-  using boost::asio::experimental::awaitable_operators::operator||;
   asio::signal_set signals(loop_, SIGTERM, SIGINT);
-  auto started = co_await (start() || signals.async_wait(asio::use_awaitable));
-  if (started.index() == 0 && !std::get<0>(started)) {
-    log_error("start failed", {{"error", std::get<0>(started).error()}});
-    exit_code_ = 1;
-  } else if (started.index() == 0) {
-    const int signal = co_await signals.async_wait(asio::use_awaitable);
-    log_info("stopping; pods go on running", {{"signal", signal}});
-  }
+  auto starting = start();
+  const bool started = co_await start_until_signal(signals, std::move(starting), "stopping; pods go on running");
+  if (!started) exit_code_ = 1;
   co_await stop();
 }
 
@@ -91,7 +72,7 @@ Awaitable<void> Daemon::remove_all() {
     while (!pods.empty()) co_await changed.wait();
     co_await pods.remove_stray_cgroups();
     co_await parts_->reconcile_network();
-    const auto cleaned = co_await proxy::cleanup_rules(parts_->iptables, &parts_->nft);
+    const auto cleaned = co_await proxy::cleanup_rules(parts_->iptables, parts_->nft, false);
     if (!cleaned) {
       log_error("rules not removed", {{"error", cleaned.error()}});
       exit_code_ = 1;

@@ -9,6 +9,7 @@
 #include "agent/spec/image_ref.hpp"
 #include "base/files.hpp"
 #include "base/strings.hpp"
+#include "kube/text_member.hpp"
 
 namespace keelson::agent {
 namespace {
@@ -57,17 +58,12 @@ bool matches(const std::string& location, const std::string& repository) {
                     [](const auto& glob, const auto& label) { return ::fnmatch(glob.c_str(), label.c_str(), 0) == 0; });
 }
 
-std::string text_at(const json& object, const char* name) {
-  const auto it = object.find(name);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
-
 // One value of "auths": username and password, or both in "auth" as base64 of "user:password".
 Result<RegistryAuth> read_auth(const std::string& location, const json& entry) {
   const auto where = "credentials for \"" + location + "\": ";
   if (!entry.is_object()) return make_error(Errc::invalid_argument, where + "expected an object");
-  RegistryAuth out{text_at(entry, "username"), text_at(entry, "password")};
-  auto encoded = text_at(entry, "auth");
+  RegistryAuth out{kube::text_member(entry, "username"), kube::text_member(entry, "password")};
+  auto encoded = kube::text_member(entry, "auth");
   if (encoded.empty()) return out;
   encoded.resize((encoded.size() + 3) / 4 * 4, '=');  // upstream takes it without padding, too
   std::string decoded;

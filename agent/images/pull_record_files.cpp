@@ -5,6 +5,7 @@
 
 #include "agent/images/pull_records.hpp"
 #include "base/strings.hpp"
+#include "kube/text_member.hpp"
 #include "kube/time.hpp"
 
 namespace keelson::agent {
@@ -14,11 +15,6 @@ using nlohmann::json;
 
 constexpr const char* kApiVersion = "kubelet.config.k8s.io/v1beta1";
 constexpr std::string_view kPrefix = "sha256-";
-
-std::string text_of(const json& object, const char* name) {
-  const auto it = object.find(name);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
 
 // What an encoder of Go writes in place of these.
 std::string escaped_for_html(const std::string& text) {
@@ -49,8 +45,8 @@ PullAccess decode_access(const json& value) {
   if (secrets == value.end() || !secrets->is_array()) return out;
   for (const auto& secret : *secrets) {
     if (!secret.is_object()) continue;
-    out.secrets.push_back({text_of(secret, "uid"), text_of(secret, "namespace"), text_of(secret, "name"),
-                           text_of(secret, "credentialHash")});
+    out.secrets.push_back({kube::text_member(secret, "uid"), kube::text_member(secret, "namespace"),
+                           kube::text_member(secret, "name"), kube::text_member(secret, "credentialHash")});
   }
   return out;
 }
@@ -87,7 +83,8 @@ std::string encode_intent(const std::string& image) {
 
 std::string decode_intent(const std::string& text) {
   const auto value = json::parse(text, nullptr, false);
-  return value.is_object() && text_of(value, "kind") == "ImagePullIntent" ? text_of(value, "image") : std::string();
+  return value.is_object() && kube::text_member(value, "kind") == "ImagePullIntent" ? kube::text_member(value, "image")
+                                                                                    : std::string();
 }
 
 std::string encode_pulled(const PulledRecord& record) {
@@ -104,11 +101,12 @@ std::string encode_pulled(const PulledRecord& record) {
 Result<PulledRecord> decode_pulled(const std::string& text) {
   const auto value = json::parse(text, nullptr, false);
   const auto refuse = [](const char* why) { return make_error(Errc::invalid_argument, why); };
-  if (!value.is_object() || text_of(value, "kind") != "ImagePulledRecord") return refuse("no ImagePulledRecord");
+  if (!value.is_object() || kube::text_member(value, "kind") != "ImagePulledRecord")
+    return refuse("no ImagePulledRecord");
   PulledRecord out;
-  out.ref = text_of(value, "imageRef");
+  out.ref = kube::text_member(value, "imageRef");
   if (out.ref.empty()) return refuse("imageRef: Required value");
-  if (const auto time = kube::parse_time(text_of(value, "lastUpdatedTime"))) out.updated = *time;
+  if (const auto time = kube::parse_time(kube::text_member(value, "lastUpdatedTime"))) out.updated = *time;
   const auto mapping = value.find("credentialMapping");
   if (mapping == value.end()) return out;
   if (!mapping->is_object()) return refuse("credentialMapping: expected an object");

@@ -1,27 +1,25 @@
 #include "agent/proxy/daemon.hpp"
 
-#include <unistd.h>
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "agent/cluster/latch.hpp"
 #include "agent/cluster/service_feed.hpp"
+#include "agent/daemon/main_task.hpp"
 #include "agent/daemon/own_metrics.hpp"
 #include "agent/daemon/services.hpp"
 #include "agent/events/event_recorder.hpp"
 #include "agent/proxy/explain.hpp"
 #include "agent/proxy/serving.hpp"
+#include "agent/server/json_answer.hpp"
 #include "agent/server/unix_server.hpp"
+#include "base/host_name.hpp"
 #include "base/log.hpp"
 #include "base/strings.hpp"
 #include "kube/client/client.hpp"
 #include "kube/client/list_watch.hpp"
+#include "proxy/kernel_family.hpp"
 #include "proxy/nft_kernel.hpp"
 #include "proxy/sysctls.hpp"
 
@@ -32,13 +30,8 @@ using nlohmann::json;
 
 constexpr Seconds kNodePatience(30);
 
-bool has_ipv6() { return ::access("/proc/net/if_inet6", F_OK) == 0; }
-
 std::string node_name(const Options& options) {
-  if (!options.hostname_override.empty()) return to_lower(options.hostname_override);
-  char name[256] = {};
-  ::gethostname(name, sizeof name - 1);
-  return to_lower(name);
+  return options.hostname_override.empty() ? host_name() : to_lower(options.hostname_override);
 }
 
 Result<kube::ClientConfig> client_config(const ProxyRun& run) {
@@ -55,11 +48,6 @@ void set_oom_score(int score) {
   file << score;
   file.flush();
   if (!file) log_warn("oom_score_adj not set", {{"wanted", score}});
-}
-
-Awaitable<void> send_json(Exchange& x, json document) {
-  std::string text = document.dump(-1, ' ', false, json::error_handler_t::replace);
-  co_await x.response.send(200, kJson, std::move(text));
 }
 
 }  // namespace
@@ -135,7 +123,7 @@ struct ProxyDaemon::Parts {
 };
 
 void ProxyDaemon::Parts::make_services() {
-  ips = proxy_node_ips(options.proxy_options.bind_address, node.get(), has_ipv6());
+  ips = proxy_node_ips(options.proxy_options.bind_address, node.get(), proxy::kernel_has(proxy::Family::ipv6));
   services.emplace(executor, pool, options, name, ips, clock);
   services->set_node(node.get());
   feed =
@@ -191,31 +179,16 @@ int ProxyDaemon::run() {
 int ProxyDaemon::clean_up() { return drive(remove_rules()); }
 
 int ProxyDaemon::drive(Awaitable<void> main) {
-  asio::co_spawn(loop_, std::move(main), [this](const std::exception_ptr& error) {
-    try {
-      if (error) std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-      log_error("proxy failed", {{"error", e.what()}});
-      exit_code_ = 1;
-    }
-    loop_.stop();
-  });
-  loop_.run();
+  if (!run_main(loop_, std::move(main), "proxy")) exit_code_ = 1;
   parts_.reset();
   return exit_code_;
 }
 
 Awaitable<void> ProxyDaemon::serve() {
-  using boost::asio::experimental::awaitable_operators::operator||;
   asio::signal_set signals(loop_, SIGTERM, SIGINT);
-  auto started = co_await (start() || signals.async_wait(asio::use_awaitable));
-  if (started.index() == 0 && !std::get<0>(started)) {
-    log_error("start failed", {{"error", std::get<0>(started).error()}});
-    exit_code_ = 1;
-  } else if (started.index() == 0) {
-    const int signal = co_await signals.async_wait(asio::use_awaitable);
-    log_info("stopping; the rules stay", {{"signal", signal}});
-  }
+  auto starting = start();
+  const bool started = co_await start_until_signal(signals, std::move(starting), "stopping; the rules stay");
+  if (!started) exit_code_ = 1;
   co_await stop();
 }
 
@@ -250,7 +223,7 @@ Awaitable<void> ProxyDaemon::remove_rules() {
   BlockingPool pool;
   proxy::SystemIptables iptables;
   proxy::NetlinkNft nft(pool);
-  const auto cleaned = co_await proxy::cleanup_rules(iptables, &nft, true);
+  const auto cleaned = co_await proxy::cleanup_rules(iptables, nft, true);
   if (cleaned) co_return;
   log_error("rules not removed", {{"error", cleaned.error()}});
   exit_code_ = 1;

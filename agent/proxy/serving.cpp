@@ -1,12 +1,11 @@
 #include "agent/proxy/serving.hpp"
 
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
 
 #include "agent/config/effective.hpp"
 #include "agent/stats/process.hpp"
 #include "base/log.hpp"
+#include "proxy/kernel_family.hpp"
 
 namespace keelson::agent {
 namespace {
@@ -19,8 +18,6 @@ constexpr unsigned kConnections = 64;
 RequestHandler by(const Router& router) {
   return [&router](HttpRequest& request, ResponseWriter& response) { return answer_by(router, request, response); };
 }
-
-bool has_ipv6() { return ::access("/proc/net/if_inet6", F_OK) == 0; }
 
 Awaitable<void> send_text(Exchange& x, std::string text) { co_await x.response.send(200, kText, std::move(text)); }
 
@@ -36,21 +33,22 @@ ProxyServing::ProxyServing(Executor executor, const Clock& clock, const Options&
       seams_(std::move(seams)),
       health_server_(executor, "proxy health", kConnections, by(health_routes_)),
       metric_server_(executor, "proxy metrics", kConnections, by(metric_routes_)),
-      node_ports_(executor, {.ports = [this]() -> const proxy::HealthPorts& { return proxier_.health_ports(); },
-                             .addresses =
-                                 [this] {
-                                   auto chosen = proxier_.node_port_addresses();
-                                   if (!chosen) return std::vector<std::string>{has_ipv6() ? "::" : "0.0.0.0"};
-                                   std::vector<std::string> out;
-                                   for (const auto& ip : *chosen) out.push_back(ip.to_string());
-                                   return out;
-                                 },
-                             .healthy = [this] { return is_healthy(health()); },
-                             .on_failure =
-                                 [this](const std::string& service, const std::string& message) {
-                                   if (seams_.on_event)
-                                     seams_.on_event(service, "FailedToStartServiceHealthcheck", message);
-                                 }}),
+      node_ports_(executor,
+                  {.ports = [this]() -> const proxy::HealthPorts& { return proxier_.health_ports(); },
+                   .addresses =
+                       [this] {
+                         auto chosen = proxier_.node_port_addresses();
+                         if (!chosen)
+                           return std::vector<std::string>{proxy::kernel_has(proxy::Family::ipv6) ? "::" : "0.0.0.0"};
+                         std::vector<std::string> out;
+                         for (const auto& ip : *chosen) out.push_back(ip.to_string());
+                         return out;
+                       },
+                   .healthy = [this] { return is_healthy(health()); },
+                   .on_failure =
+                       [this](const std::string& service, const std::string& message) {
+                         if (seams_.on_event) seams_.on_event(service, "FailedToStartServiceHealthcheck", message);
+                       }}),
       tasks_(executor) {
   add_health_routes();
   add_metric_routes();

@@ -2,17 +2,12 @@
 
 #include "agent/server/api.hpp"
 #include "agent/server/explain.hpp"
+#include "agent/server/json_answer.hpp"
 
 namespace keelson::agent {
 namespace {
 
 using nlohmann::json;
-
-Awaitable<void> send_json(Exchange& x, json document) {
-  // A name or message that is not UTF-8 must not make the whole answer fail.
-  std::string text = document.dump(-1, ' ', false, json::error_handler_t::replace);
-  co_await x.response.send(200, kJson, std::move(text));
-}
 
 int status_for(Errc code) {
   switch (code) {

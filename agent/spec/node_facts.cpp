@@ -1,7 +1,6 @@
 #include "agent/spec/node_facts.hpp"
 
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +9,7 @@
 
 #include "agent/spec/qos.hpp"
 #include "base/files.hpp"
+#include "base/host_name.hpp"
 #include "base/strings.hpp"
 
 namespace keelson::spec {
@@ -55,12 +55,6 @@ std::vector<int> parse_cpu_list(std::string_view text) {
 std::vector<std::string> names_in(const std::filesystem::path& dir) {
   auto names = list_dir(dir);
   return names ? std::move(*names) : std::vector<std::string>();
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  return to_lower(trim(name.data()));
 }
 
 // hugepages-2048kB -> its bytes, or 0.

@@ -4,6 +4,7 @@
 
 #include "base/strings.hpp"
 #include "base/subprocess.hpp"
+#include "kube/text_member.hpp"
 
 extern char** environ;
 
@@ -13,11 +14,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr auto kTimeout = Seconds(60);
-
-std::string text_of(const Json& object, const char* field) {
-  const auto it = object.find(field);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
 
 std::vector<std::string> environment(const ClientConfig& config, const std::string& ca_pem) {
   std::vector<std::string> env;
@@ -52,19 +48,19 @@ Result<ExecCredential> parse_exec_credential(const std::string& text, const std:
   const auto bad = [](const std::string& why) { return make_error(Errc::invalid_argument, "ExecCredential: " + why); };
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return bad("not a JSON object");
-  if (text_of(json, "kind") != "ExecCredential") return bad("kind: expected ExecCredential");
-  if (text_of(json, "apiVersion") != api_version) return bad("apiVersion: expected " + api_version);
+  if (text_member(json, "kind") != "ExecCredential") return bad("kind: expected ExecCredential");
+  if (text_member(json, "apiVersion") != api_version) return bad("apiVersion: expected " + api_version);
   const auto status = json.find("status");
   if (status == json.end() || !status->is_object()) return bad("status: Required value");
   ExecCredential out;
-  out.token = text_of(*status, "token");
-  out.certificate_pem = text_of(*status, "clientCertificateData");
-  out.key_pem = text_of(*status, "clientKeyData");
+  out.token = text_member(*status, "token");
+  out.certificate_pem = text_member(*status, "clientCertificateData");
+  out.key_pem = text_member(*status, "clientKeyData");
   if (out.certificate_pem.empty() != out.key_pem.empty()) {
     return bad("status: clientCertificateData and clientKeyData go together");
   }
   if (out.token.empty() && out.certificate_pem.empty()) return bad("status: neither a token nor a certificate");
-  if (const std::string expires = text_of(*status, "expirationTimestamp"); !expires.empty()) {
+  if (const std::string expires = text_member(*status, "expirationTimestamp"); !expires.empty()) {
     auto time = parse_time(expires);
     if (!time) return bad("status.expirationTimestamp: " + time.error().message);
     out.expires = *time;

@@ -9,6 +9,7 @@
 #include "kube/client/resource.hpp"
 #include "kube/client/status.hpp"
 #include "kube/meta.hpp"
+#include "kube/text_member.hpp"
 
 namespace keelson::kube {
 namespace {
@@ -28,12 +29,6 @@ std::mt19937& randomness() {
   return engine;
 }
 double random_unit() { return std::uniform_real_distribution<double>(0, 1)(randomness()); }
-
-std::string text_at(const Json& object, const char* field) {
-  if (!object.is_object()) return {};
-  const auto it = object.find(field);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
 
 const Json& member(const Json& object, const char* field) {
   static const Json nothing;
@@ -215,8 +210,8 @@ Result<std::string> ListWatchCore::take_page(const std::string& text) {
   const Json list = Json::parse(text, on_value, false);
   if (!list.is_object()) return make_error(Errc::internal, "the list is not JSON");
   const Json& metadata = member(list, "metadata");
-  resource_version_ = text_at(metadata, "resourceVersion");
-  return text_at(metadata, "continue");
+  resource_version_ = text_member(metadata, "resourceVersion");
+  return text_member(metadata, "continue");
 }
 
 Awaitable<Result<void>> ListWatchCore::stream(Mode mode) {
@@ -242,7 +237,7 @@ void ListWatchCore::on_line(std::string_view line) {
   if (stream_error_) return;
   const std::string_view text = without_managed_fields(line, buffer_);
   const Json event = Json::parse(text.begin(), text.end(), nullptr, false);
-  const std::string type = text_at(event, "type");
+  const std::string type = text_member(event, "type");
   const Json& object = member(event, "object");
   if (type == "ERROR") {
     on_error_event(object);
@@ -257,7 +252,7 @@ void ListWatchCore::on_line(std::string_view line) {
     remove(object);
   else
     log_warn("watch event of no known type", {{"path", target_.path}, {"type", type}});
-  const std::string version = text_at(member(object, "metadata"), "resourceVersion");
+  const std::string version = text_member(member(object, "metadata"), "resourceVersion");
   if (!version.empty()) resource_version_ = version;
 }
 
@@ -265,7 +260,7 @@ void ListWatchCore::on_error_event(const Json& status) { stream_error_ = error_o
 
 void ListWatchCore::on_bookmark(const Json& object) {
   const Json& annotations = member(member(object, "metadata"), "annotations");
-  if (listing_ && text_at(annotations, kInitialEventsEnd) == "true") finish_list();
+  if (listing_ && text_member(annotations, kInitialEventsEnd) == "true") finish_list();
 }
 
 void ListWatchCore::begin_list() { ++list_; }
@@ -289,9 +284,9 @@ void ListWatchCore::finish_list() {
 
 void ListWatchCore::set(const Json& object) {
   const Json& metadata = member(object, "metadata");
-  const std::string ns = text_at(metadata, "namespace");
-  const std::string name = text_at(metadata, "name");
-  Known now{PackedUid(text_at(metadata, "uid")), fnv64a(text_at(metadata, "resourceVersion")), list_};
+  const std::string ns = text_member(metadata, "namespace");
+  const std::string name = text_member(metadata, "name");
+  Known now{PackedUid(text_member(metadata, "uid")), fnv64a(text_member(metadata, "resourceVersion")), list_};
   Known& known = known_[object_key(ns, name)];
   const bool is_known = known.list != 0;
   const bool unchanged = is_known && known.uid == now.uid && known.version == now.version;
@@ -308,9 +303,9 @@ void ListWatchCore::set(const Json& object) {
 
 void ListWatchCore::remove(const Json& object) {
   const Json& metadata = member(object, "metadata");
-  const std::string ns = text_at(metadata, "namespace");
-  const std::string name = text_at(metadata, "name");
-  if (known_.erase(object_key(ns, name)) > 0) sink_.remove({ns, name, text_at(metadata, "uid")});
+  const std::string ns = text_member(metadata, "namespace");
+  const std::string name = text_member(metadata, "name");
+  if (known_.erase(object_key(ns, name)) > 0) sink_.remove({ns, name, text_member(metadata, "uid")});
 }
 
 }  // namespace keelson::kube

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/strings.hpp"
+#include "kube/text_member.hpp"
 
 namespace keelson::kube {
 namespace {
@@ -74,15 +75,10 @@ Errc errc_of(int code, const std::string& reason) {
   return code >= 400 ? Errc::invalid_argument : Errc::internal;
 }
 
-std::string text_of(const Json& object, const char* field) {
-  const auto it = object.find(field);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
-
 Error from_status(const Json& status, int code) {
-  std::string reason = text_of(status, "reason");
+  std::string reason = text_member(status, "reason");
   if (reason.empty()) reason = reason_of(code);
-  std::string message = text_of(status, "message");
+  std::string message = text_member(status, "message");
   if (message.empty()) message = reason;
   const Errc errc = errc_of(code, reason);
   return make_error(errc, std::move(message), std::move(reason));
@@ -92,7 +88,7 @@ Error from_status(const Json& status, int code) {
 
 Error error_of_answer(int code, const std::string& body) {
   const Json json = Json::parse(body, nullptr, false);
-  if (json.is_object() && text_of(json, "kind") == "Status") return from_status(json, code);
+  if (json.is_object() && text_member(json, "kind") == "Status") return from_status(json, code);
   std::string message = "HTTP " + std::to_string(code);
   if (const auto text = trim(std::string_view(body).substr(0, kMaxForeignText)); !text.empty()) {
     message.append(": ").append(text);

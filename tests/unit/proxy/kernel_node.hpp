@@ -94,7 +94,7 @@ class Node {
 
  private:
   static Awaitable<void> clean(IptablesRunner& iptables, NftKernel& nft, Result<void>& result, bool& done) {
-    result = co_await cleanup_rules(iptables, &nft);
+    result = co_await cleanup_rules(iptables, nft, false);
     done = true;
   }
   asio::io_context loop_;
