@@ -60,6 +60,11 @@ Result<void> parse(grpc::ByteBuffer& bytes, MessageLite& message, const char* me
                     std::string(method) + ": the answer of the runtime is not " + message.GetTypeName());
 }
 
+// containerd's own services want to be told a namespace; CRI's containers are in this one.
+void name_namespace(grpc::ClientContext& context, std::string_view method) {
+  if (method.starts_with("/containerd.")) context.AddMetadata("containerd-namespace", "k8s.io");
+}
+
 grpc::ChannelArguments channel_arguments() {
   grpc::ChannelArguments args;
   args.SetMaxReceiveMessageSize(kMaxMessageBytes);
@@ -205,6 +210,7 @@ const std::string& Channel::endpoint() const { return connection_->endpoint; }
 Awaitable<Result<void>> Channel::unary(const char* method, const MessageLite& request, MessageLite& response,
                                        Milliseconds timeout, bool wait_for_connection) {
   auto call = std::make_shared<UnaryCall>(connection_);  // keeps the connection: the channel may go before the answer
+  name_namespace(call->context, method);
   call->context.set_wait_for_ready(wait_for_connection);
   if (timeout.count() > 0) {
     const auto span = gpr_time_from_millis(timeout.count(), GPR_TIMESPAN);
@@ -221,11 +227,10 @@ Awaitable<Result<void>> Channel::unary(const char* method, const MessageLite& re
   co_return parse(call->response, response, method);
 }
 
-std::unique_ptr<ServerStream> Channel::open_stream(const char* method, const MessageLite& request,
-                                                   const Headers& headers) {
+std::unique_ptr<ServerStream> Channel::open_stream(const char* method, const MessageLite& request) {
   auto call = std::make_shared<StreamCall>(connection_, method);
   call->request = serialize(request);
-  for (const auto& [name, value] : headers) call->context.AddMetadata(name, value);
+  name_namespace(call->context, method);
   return std::unique_ptr<ServerStream>(new ServerStream(std::move(call)));
 }
 

@@ -11,7 +11,6 @@
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "base/async.hpp"
 
@@ -55,9 +54,7 @@ class Channel {
                                 bool wait_for_connection = false);
 
   // Starts a server-streaming call without a deadline. The first next() tells whether the server takes it.
-  using Headers = std::vector<std::pair<std::string, std::string>>;
-  std::unique_ptr<ServerStream> open_stream(const char* method, const google::protobuf::MessageLite& request,
-                                            const Headers& headers);
+  std::unique_ptr<ServerStream> open_stream(const char* method, const google::protobuf::MessageLite& request);
 
   // Called on the loop whenever a call shows that the connection has come or has gone, as `connected` then is.
   void on_connection_change(std::function<void(bool connected)> handler);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "cri/channel.hpp"
+#include "cri/containerd_tasks.hpp"
 
 namespace keelson::cri {
 namespace {
@@ -72,6 +73,10 @@ Awaitable<Result<void>> Client::wait_connected() {
 }
 
 const std::string& Client::endpoint() const { return channel_->endpoint(); }
+
+Awaitable<Result<void>> Client::end_lost_task(std::string container_id) {
+  return end_containerd_task(*channel_, std::move(container_id));
+}
 
 #define KEELSON_CRI_RPC(Service, method, Rpc)                                                           \
   Awaitable<Result<v1::Rpc##Response>> Client::method(v1::Rpc##Request request, Milliseconds timeout) { \

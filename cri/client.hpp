@@ -82,6 +82,7 @@ class Client final : public RuntimeService, public ImageService {
   KEELSON_CRI_RPC(remove_image, RemoveImage);
   KEELSON_CRI_RPC(image_fs_info, ImageFsInfo);
 #undef KEELSON_CRI_RPC
+  Awaitable<Result<void>> end_lost_task(std::string container_id) override;
 
  private:
   explicit Client(std::unique_ptr<Channel> channel);

@@ -84,9 +84,9 @@ struct EventStream::State {
   std::unique_ptr<ServerStream> open() {
     auto& channel = client.channel();
     if (schedule.source() == EventSource::cri) {
-      return channel.open_stream(kGetContainerEvents, v1::GetEventsRequest(), {});
+      return channel.open_stream(kGetContainerEvents, v1::GetEventsRequest());
     }
-    return channel.open_stream(kSubscribe, containerd_subscription(), {{"containerd-namespace", "k8s.io"}});
+    return channel.open_stream(kSubscribe, containerd_subscription());
   }
 
   // Reads one stream to its end. Returns how long to wait after it.

@@ -49,6 +49,8 @@ Awaitable<Result<std::optional<v1::CgroupDriver>>> cgroup_driver(RuntimeService&
   }
 }
 
+Awaitable<Result<void>> RuntimeService::end_lost_task(std::string) { co_return unimplemented("tasks below CRI"); }
+
 #define KEELSON_CRI_RPC(Service, method, Rpc)                                            \
   Awaitable<Result<v1::Rpc##Response>> Service::method(v1::Rpc##Request, Milliseconds) { \
     co_return unimplemented(#Rpc);                                                       \

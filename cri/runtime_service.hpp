@@ -78,6 +78,11 @@ class RuntimeService {
   KEELSON_CRI_RPC(list_pod_sandbox_stats, ListPodSandboxStats);
   KEELSON_CRI_RPC(list_metric_descriptors, ListMetricDescriptors);
   KEELSON_CRI_RPC(list_pod_sandbox_metrics, ListPodSandboxMetrics);
+
+  // Not of CRI: ends the process, if any, that the runtime itself still holds for a container which its CRI side calls
+  // ended, and so refuses to remove. (github.com/containerd/containerd/issues/11037) Errors: unimplemented where the
+  // runtime has no such state; else as end_containerd_task() of containerd_tasks.hpp.
+  virtual Awaitable<Result<void>> end_lost_task(std::string container_id);
 };
 
 class ImageService {

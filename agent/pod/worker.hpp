@@ -124,7 +124,7 @@ class PodWorker {
   // remove.cpp
   Awaitable<Result<void>> remove_container(std::string id);
   Awaitable<Result<void>> remove_sandbox(std::string id);
-  Awaitable<bool> kill_rest(std::vector<std::string> container_ids);
+  Awaitable<bool> end_lost_tasks(std::vector<std::string> container_ids);
   Awaitable<void> remove_logs(std::string container_id);
   Awaitable<void> stop_and_remove();
   Awaitable<void> finish();

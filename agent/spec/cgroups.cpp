@@ -270,13 +270,10 @@ Result<void> Cgroups::ensure_pod(const CgroupName& name, const CgroupResources& 
   return apply(name, resources);
 }
 
-Result<int> Cgroups::kill_all(const CgroupName& name, std::string_view container) {
+Result<int> Cgroups::kill_all(const CgroupName& name) {
   std::set<pid_t> pids;
   for (const auto& hierarchy : hierarchies()) {
-    const auto top = dir_in(hierarchy, name);
-    for (const auto& dir : tree_of(top)) {
-      if (dir.lexically_relative(top).string().find(container) != std::string::npos) add_pids(dir, pids);
-    }
+    for (const auto& dir : tree_of(dir_in(hierarchy, name))) add_pids(dir, pids);
   }
   for (const pid_t pid : pids) {
     if (::kill(pid, SIGKILL) != 0 && errno != ESRCH) {

@@ -9,7 +9,6 @@
 
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "agent/spec/cgroup_name.hpp"
@@ -41,9 +40,8 @@ class Cgroups {
   // Kills what still runs in it (also in containers' cgroups below), then removes it from every hierarchy, trying for
   // a while. A cgroup that is not there is success; one that stays busy is Errc::unavailable.
   Result<void> remove_pod(const CgroupName& name);
-  // Sends SIGKILL to everything in the cgroup and below; the number of processes it was sent to. `container`: only to
-  // what is in that container's cgroup below it, however the runtime names that after its ID.
-  Result<int> kill_all(const CgroupName& name, std::string_view container = {});
+  // Sends SIGKILL to everything in the cgroup and below; the number of processes it was sent to.
+  Result<int> kill_all(const CgroupName& name);
 
   [[nodiscard]] bool exists(const CgroupName& name) const;
   // Every pod cgroup on this node, in whatever hierarchy, for removing those whose pod is gone. Sorted by uid.

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from harness.churn import SEED, Churn, churned
-from harness.manifests import config_map, deployment, service, testapp
+from harness.manifests import config_map, deployment, pod, service, shell, testapp
 from harness.node import container_status, is_ready, restarts
 
 KILLS = 20
@@ -77,6 +77,25 @@ def test_killed_while_pods_end(node, delay):
     node.agent.kill()
     node.agent.start()
     node.wait_gone(*[f"churn-{i}" for i in range(4)])
+
+
+@pytest.mark.runtimes("1.6", "2.2")
+@pytest.mark.parametrize("ended", [False, True], ids=["running", "ended"])
+def test_a_task_that_the_runtime_has_lost_goes_with_its_pod(node, ended):
+    """containerd takes a container for ended whose start was cut off, while its task is there, and refuses to remove it for
+    ever. `ctr` makes that state here: it starts a task for a container that has ended."""
+    first = shell("[ -e /started ] && sleep 600; touch /started", name="first")
+    node.apply("lost.yaml", pod("lost", first, shell("sleep 600", name="other"), restartPolicy="Never"))
+    found = node.wait_pod("lost", lambda found: "terminated" in container_status(found, "first").get("state", {}))
+    container = container_status(found, "first")["containerID"].removeprefix("containerd://")
+    node.containerd.ctr("tasks", "start", "-d", "--null-io", container)
+    if ended:
+        node.containerd.ctr("tasks", "kill", "-s", "SIGKILL", container)
+        node.wait_for(lambda: container not in node.containerd.running_tasks(), what="the task ends")
+    assert container in node.containerd.ctr("tasks", "ls", "-q").stdout.split()
+    node.remove("lost.yaml")
+    node.wait_gone("lost")
+    assert "ended what the runtime had lost count of" in node.agent.log_text()
 
 
 def test_terminated_while_pods_start_ends_in_time(node):

@@ -4,9 +4,6 @@ is doubled or left, explain tells the cause meanwhile, and the other pods do not
 One pod for each RPC, all on one node at once; the same pods on the runtime alone are what tests/node is about.
 """
 
-import pathlib
-import signal
-import subprocess
 import time
 
 import pytest
@@ -14,9 +11,6 @@ import pytest
 from harness.manifests import pod, shell, testapp
 from harness.node import container_status, is_ready, restarts
 from harness.registry import Registry
-
-V1 = pathlib.Path("/sys/fs/cgroup/pids")
-CGROUP = V1 if V1.is_dir() else pathlib.Path("/sys/fs/cgroup")
 
 STARTING = [
     "RunPodSandbox",
@@ -288,27 +282,3 @@ def test_everything_is_slow(node, faults):
     for rule in rules:
         faults.add(rule.hits)
         rule.remove()
-
-
-@proxied
-def test_a_process_that_the_runtime_has_lost_ends_with_its_pod(node, faults):
-    """containerd takes a container for ended whose start was cut off, and refuses to remove it for ever while its process
-    runs. Here a process is put where such a container's would be, and the runtime refuses twice."""
-    node.apply("lost.yaml", pod("lost", shell("exit 0"), restartPolicy="Never"))
-    found = node.wait_phase("lost", "Succeeded")
-    container = container_status(found)["containerID"].removeprefix("containerd://")
-    cgroup = CGROUP / f"kubepods/besteffort/pod{found['metadata']['uid']}" / container
-    cgroup.mkdir(exist_ok=True)
-    stray = subprocess.Popen(["sleep", "600"])
-    try:
-        (cgroup / "cgroup.procs").write_text(str(stray.pid))
-        refused = node.proxy.inject("RemovePodSandbox", "fail", "lost", times=2)
-        node.remove("lost.yaml")
-        node.wait_gone("lost")
-        assert stray.wait(10) == -signal.SIGKILL
-        assert refused.hits == 2
-        faults.add(2)
-        assert "killed what the runtime thought had ended" in node.agent.log_text()
-    finally:
-        stray.kill()
-        stray.wait()

@@ -3,7 +3,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <catch2/catch.hpp>
 #include <csignal>
 
@@ -157,27 +156,6 @@ TEST_CASE_METHOD(Tree, "what runs in a pod's cgroup is killed") {
   CHECK(WIFSIGNALED(status));
   CHECK(WTERMSIG(status) == SIGKILL);
   CHECK(v2().kill_all(guaranteed).value() == 0);
-}
-
-TEST_CASE_METHOD(Tree, "of one container alone, too, whatever its cgroup is called") {
-  const auto start = [] {
-    const pid_t child = ::fork();
-    if (child != 0) return child;
-    for (;;) ::pause();
-  };
-  const std::array<pid_t, 3> children = {start(), start(), start()};
-  const auto put = [&](const std::string& dir, pid_t pid) {
-    tree.write("v2/kubepods/burstable/podu-1/" + dir + "/cgroup.procs", std::to_string(pid) + "\n");
-  };
-  put("abc", children[0]);
-  put("cri-containerd-abc.scope/inner", children[1]);
-  put("other", children[2]);
-  CHECK(v2().kill_all(burstable, "abc").value() == 2);
-  for (const auto i : {0, 1}) CHECK(::waitpid(children[i], nullptr, 0) == children[i]);
-  CHECK(::kill(children[2], 0) == 0);
-  CHECK(v2().kill_all(burstable, "missing").value() == 0);
-  ::kill(children[2], SIGKILL);
-  ::waitpid(children[2], nullptr, 0);
 }
 
 TEST_CASE_METHOD(Tree, "a cgroup that cannot be removed is named") {
