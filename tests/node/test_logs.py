@@ -111,9 +111,13 @@ def test_quiet_logs_are_not_looked_at(node):
         status = pathlib.Path(f"/proc/{node.agent.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("voluntary_ctxt_switches"))
 
-    before = switches()
-    time.sleep(3)
-    assert switches() - before < 8
+    def is_quiet() -> bool:
+        before = switches()
+        time.sleep(3)
+        return switches() - before < 8
+
+    # The kernel's log, which the agent reads, also tells of the pods of tests that run beside this one.
+    node.wait_for(is_quiet, 60, "three seconds in which the agent hardly wakes up")
 
 
 def test_logs_of_dead_instances_go(node):
