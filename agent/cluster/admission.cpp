@@ -6,6 +6,7 @@
 
 #include "agent/eviction/rank.hpp"
 #include "agent/spec/node_support.hpp"
+#include "agent/spec/qos.hpp"
 #include "agent/spec/resources.hpp"
 #include "kube/labels.hpp"
 
@@ -13,6 +14,8 @@ namespace keelson::agent {
 namespace {
 
 std::optional<Rejection> refuse_pressed(const AdmissionInput& in) {
+  const bool critical = in.from_folder ? spec::has_critical_priority(in.pod) : spec::is_critical_pod(in.pod);
+  if (critical) return std::nullopt;
   auto message = refused_under_pressure(in.pod, in.pressure);
   if (!message) return std::nullopt;
   return Rejection{"Evicted", std::move(*message)};
@@ -122,7 +125,7 @@ bool tolerates(const kube::Toleration& t, const kube::Taint& taint) {
 }
 
 std::optional<Rejection> refuse_taints(const AdmissionInput& in) {
-  if (in.is_static) return std::nullopt;
+  if (in.from_folder) return std::nullopt;
   for (const auto& taint : in.node.spec.taints) {
     if (taint.effect != "NoExecute") continue;
     const auto& all = in.pod.spec.tolerations;

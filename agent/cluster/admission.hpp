@@ -24,7 +24,7 @@ struct AdmissionInput {
   const kube::Node& node;                           // as the API server has it; status.allocatable counts
   const std::vector<const kube::Pod*>& others;      // pods that hold resources of the node: admitted and not ended
   const std::vector<std::string>& allowed_sysctls;  // --allowed-unsafe-sysctls: names, or prefixes ending in '*'
-  bool is_static = false;
+  bool from_folder = false;                // without a cluster: there are no taints, and only priority makes critical
   std::vector<std::string> pressure{};     // MemoryPressure, DiskPressure, PIDPressure: those that the node has
   bool shutting_down = false;              // the machine is
   const spec::NodeFacts* facts = nullptr;  // what kernel and runtime have; null: not asked

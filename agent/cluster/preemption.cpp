@@ -85,7 +85,7 @@ Pods choose_preempted(const AdmissionInput& in) {
         .push_back(other);
   }
   // Nothing but resources may stand in the way, and ending all of them must be enough.
-  AdmissionInput alone{in.pod,      in.node,          kept,    in.allowed_sysctls, in.is_static,
+  AdmissionInput alone{in.pod,      in.node,          kept,    in.allowed_sysctls, in.from_folder,
                        in.pressure, in.shutting_down, in.facts};
   if (admit(alone)) return {};
 

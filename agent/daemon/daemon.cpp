@@ -29,6 +29,7 @@ Awaitable<void> give_memory_back(Notifier& busy) {
 // What is ours below the root dir, and the mount that made it shared. Whatever else lies there stays.
 Result<void> remove_state(const std::filesystem::path& root) {
   CHECK_OK(volumes::linux_mounter().unmount(root));
+  // image_manager stays, as the images do: it says with whose credentials they came.
   for (const char* name : {"pods", "cni", "standalone"}) CHECK_OK(remove_tree(root / name));
   CHECK_OK(remove_file(lock_path(root)));
   std::error_code ignored;

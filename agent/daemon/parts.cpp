@@ -145,7 +145,8 @@ Result<void> Daemon::Parts::connect() {
                                          .service_cidr = options.service_cidr,
                                          .node = node_of_folder(facts),
                                          .allowed_sysctls = options.cluster.allowed_sysctls,
-                                         .facts = &facts};
+                                         .facts = &facts,
+                                         .pressure = [this] { return protection.pressure(); }};
     source = std::make_unique<ManifestSource>(
         executor, pool, clock, pods, source_options,
         [this](const Services::ServiceList& list) { services.set_services(list); },
@@ -153,6 +154,7 @@ Result<void> Daemon::Parts::connect() {
           services.set_slices(list);
           server.answer();  // the folder has been read
         });
+    protection.connect({.on_event = {}, .on_change = [this] { source->node_changed(); }});
     objects.target = source.get();
   }
   make_proxy_serving();

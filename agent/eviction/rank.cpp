@@ -197,7 +197,7 @@ double limit_share(const PodUsage& usage) {
 }
 
 std::optional<std::string> refused_under_pressure(const kube::Pod& pod, const std::vector<std::string>& conditions) {
-  if (conditions.empty() || spec::is_critical_pod(pod)) return std::nullopt;
+  if (conditions.empty()) return std::nullopt;
   if (conditions == std::vector<std::string>{"MemoryPressure"}) {
     if (spec::qos_class(pod) != spec::Qos::best_effort) return std::nullopt;
     const auto& all = pod.spec.tolerations;

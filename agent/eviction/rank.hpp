@@ -26,7 +26,7 @@ void rank_pods(std::vector<PodUsage>& pods, Signal signal, bool one_disk);
 // How near the pod is to the nearest of its limits, 1 being there.
 [[nodiscard]] double limit_share(const PodUsage& pod);
 
-// Why a new pod is not taken while the node has these conditions; nothing where it is. Critical pods always are; with
+// Why a new pod that is not critical is not taken while the node has these conditions; nothing where it is. With
 // MemoryPressure alone only BestEffort pods that do not tolerate it are refused. "The node had condition:
 // [DiskPressure]. ", reason Evicted.
 [[nodiscard]] std::optional<std::string> refused_under_pressure(const kube::Pod& pod,

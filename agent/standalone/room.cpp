@@ -52,8 +52,8 @@ Room find_room(const RoomInput& in) {
                                   .node = in.node,
                                   .others = others,
                                   .allowed_sysctls = in.allowed_sysctls,
-                                  .is_static = true,
-                                  .pressure = {},
+                                  .from_folder = true,
+                                  .pressure = in.pressure,
                                   .shutting_down = false,
                                   .facts = in.facts});
     if (rejection) {

@@ -21,6 +21,7 @@ struct RoomInput {
   const kube::Node& node;                    // name, labels, allocatable
   const std::vector<std::string>& allowed_sysctls;
   const spec::NodeFacts* facts = nullptr;  // as AdmissionInput's
+  std::vector<std::string> pressure{};     // as AdmissionInput's; it keeps pods away that are not of critical priority
 };
 
 struct Room {

@@ -188,8 +188,9 @@ void ManifestSource::recompute() {
   }
   std::set<std::string> begun;
   for (const auto& [uid, pod] : wanted_) begun.insert(uid);
-  const auto room =
-      find_room({expansion.pods, existing, begun, options_.node, options_.allowed_sysctls, options_.facts});
+  const auto pressure = options_.pressure();
+  const auto room = find_room({expansion.pods, existing, begun, options_.node, options_.allowed_sysctls, options_.facts,
+                               std::vector<std::string>(pressure.begin(), pressure.end())});
   add(room.problems);
   workloads_ = std::move(expansion.workloads);
   jobs_ = std::move(expansion.jobs);

@@ -29,6 +29,7 @@ struct ManifestSourceOptions {
   kube::Node node;  // name, labels and allocatable, for room.hpp
   std::vector<std::string> allowed_sysctls;
   const spec::NodeFacts* facts = nullptr;  // what kernel and runtime have
+  std::function<std::set<std::string>()> pressure = {};  // the node's conditions that keep pods away
 };
 
 class ManifestSource final : public ObjectSource {
@@ -43,6 +44,8 @@ class ManifestSource final : public ObjectSource {
 
   // Until cancelled.
   Awaitable<void> run();
+  // The node's pressure is another.
+  void node_changed() { wake_.notify(); }
   // Answers from memory.
   Awaitable<Result<kube::ObjectSet>> gather(std::shared_ptr<const kube::Pod> pod) override;
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from harness.manifests import mount, pod, shell, testapp
-from harness.node import container_status, is_ready, kubelet_config
+from harness.node import IMAGES, container_status, is_ready, kubelet_config
 
 CGROUP = pathlib.Path("/sys/fs/cgroup")
 MEMORY = int(re.search(r"MemTotal: *(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) * 1024
@@ -88,6 +88,13 @@ def test_node_without_enough_memory(node):
     ), message
     wait_evicted(node, "unimportant")
     wait_evicted(node, "idle")
+    modest = {"resources": {"requests": {"cpu": "10m"}}}
+    node.apply("later.yaml", pod("later", shell("sleep 600")), pod("asks", shell("sleep 600", **modest)))
+    node.wait_for(
+        lambda: "Evicted: The node had condition: [MemoryPressure]." in node.explain("later"), what="why it does not start"
+    )
+    wait_evicted(node, "asks")  # it was taken: only BestEffort pods are kept away
+    assert "later" not in node.pods()
 
     def ended(name: str) -> str:
         return container_status(node.pod(name))["state"]["terminated"]["finishedAt"]
@@ -96,6 +103,51 @@ def test_node_without_enough_memory(node):
     assert is_ready(node.pod("critical"))
     log = node.agent.log_text()
     assert "MemoryPressure" in log and "Attempting to reclaim memory" in log
+
+
+@pytest.fixture
+def all_images(node):
+    """What the test removes is there again for the next one on the same runtime."""
+    yield node.containerd
+    node.containerd.import_images(IMAGES)
+
+
+def image_names(containerd) -> set[str]:
+    listed = containerd.ctr("images", "ls", "-q").stdout.split()
+    return {name.removeprefix("docker.io/local/") for name in listed if not name.startswith("sha256:")}
+
+
+# Nothing is young enough to stay, and the disk is never empty enough.
+TOO_FULL = kubelet_config(evictionHard={"imagefs.available": "99.99%"}, imageMinimumGCAge="0s")
+
+
+@pytest.mark.runtimes("1.6", "2.2")
+@pytest.mark.agent(config=[kubelet_config(evictionHard={})])
+def test_node_without_enough_disk(all_images, node):
+    """Images that nobody uses go first, then pods; what is not here yet waits until the pressure is over."""
+    node.apply("used.yaml", pod("used", testapp("--http", 8080)))
+    node.apply("critical.yaml", pod("critical", testapp("--http", 8080), priority=2000001000))
+    node.wait_ready("used", "critical")
+    assert {"testapp:1", "testapp-user:1", "busybox:1", "pause:1"} <= image_names(all_images)
+    node.reconfigure(TOO_FULL)
+    message = wait_evicted(node, "used")
+    assert re.fullmatch(
+        r"The node was low on resource: ephemeral-storage\. Threshold quantity: \d+(Ki)?, available: \d+(Ki|Mi|Gi)?\. "
+        r"(Container app was using \d+(Ki|Mi)?, request is 0, has larger consumption of ephemeral-storage\. )?",
+        message,
+    ), message
+    assert {"testapp:1", "pause:1"} <= image_names(all_images), "what is used, or what sandboxes are made of"
+    assert not {"testapp-user:1", "busybox:1"} & image_names(all_images)
+    log = node.agent.log_text()
+    assert 0 < log.find("unused image removed") < log.find("reason=Evicted")
+    assert is_ready(node.pod("critical"))
+    node.apply("later.yaml", pod("later", testapp("--http", 8080)))
+    node.wait_for(
+        lambda: "Evicted: The node had condition: [DiskPressure]." in node.explain("later"), what="why it does not start"
+    )
+    assert "later" not in node.pods()
+    node.reconfigure(kubelet_config(evictionHard={}))
+    node.wait_ready("later")
 
 
 @pytest.fixture

@@ -128,6 +128,21 @@ TEST_CASE("admission: a node under pressure, or one that shuts down") {
   CHECK(admit(in) == Rejection{"NodeShutdown", "Pod was rejected as the node is shutting down."});
   in.pressure = {"DiskPressure"};
   CHECK(admit(in) == Rejection{"Evicted", "The node had condition: [DiskPressure]. "});
+  in.shutting_down = false;
+  const auto refused = [&](const kube::Pod& one, bool from_folder) {
+    AdmissionInput asked{.pod = one, .node = node, .others = none, .allowed_sysctls = sysctls};
+    asked.from_folder = from_folder;
+    asked.pressure = in.pressure;
+    return admit(asked).has_value();
+  };
+  auto critical = subject;
+  critical.spec.priority = 2000001000;
+  CHECK_FALSE(refused(critical, false));
+  CHECK_FALSE(refused(critical, true));
+  auto of_a_file = subject;
+  of_a_file.metadata.annotations["kubernetes.io/config.source"] = "file";
+  CHECK_FALSE(refused(of_a_file, false));  // a static pod
+  CHECK(refused(of_a_file, true));         // any pod of a node without a cluster
 }
 
 TEST_CASE("a resize is infeasible where the node never has as much, deferred where others have it now") {

@@ -45,12 +45,12 @@ ExistingPod existing(PodPtr pod, const std::string& phase, bool stopping = false
 
 // "fitting names | object: reason" of a node with two CPUs and three places for pods.
 std::string outcome(const std::vector<PodPtr>& wanted, const std::vector<ExistingPod>& there = {},
-                    const std::set<std::string>& begun = {}) {
+                    const std::set<std::string>& begun = {}, const std::vector<std::string>& pressure = {}) {
   kube::Node node;
   node.metadata.name = "n1";
   node.metadata.labels = {{"kubernetes.io/hostname", "n1"}};
   node.status.allocatable = {{"cpu", *kube::Quantity::parse("2")}, {"pods", *kube::Quantity::parse("3")}};
-  const auto room = find_room({wanted, there, begun, node, {}});
+  const auto room = find_room({wanted, there, begun, node, {}, nullptr, pressure});
   std::string out;
   for (const auto& pod : room.fitting) out += pod->metadata.name + " ";
   out += "|";
@@ -75,6 +75,14 @@ TEST_CASE("what runs stays, and holds what it has until it has ended", "[room]")
   CHECK(outcome({big, make({"b", "1"})}, {existing(big, "Succeeded")}) == "big b |");
   CHECK(outcome({make({"huge", "64"})}, {}, {"uid-huge"}) == "huge |");
   CHECK(outcome({make({"b", "1"}), big}, {}, {"uid-big"}) == "big | Pod default/b: OutOfcpu");
+}
+
+TEST_CASE("pods wait until the pressure on the node is over", "[room]") {
+  const auto critical = std::make_shared<kube::Pod>(*make({"critical"}));
+  critical->spec.priority = 2000001000;
+  CHECK(outcome({make({"a"}), critical, make({"b", "1"})}, {}, {}, {"MemoryPressure"}) ==
+        "critical b | Pod default/a: Evicted");
+  CHECK(outcome({make({"a"}), make({"b"})}, {}, {"uid-a"}, {"DiskPressure"}) == "a | Pod default/b: Evicted");
 }
 
 TEST_CASE("an earlier pod of the same name makes room for the one that follows it", "[room]") {
