@@ -62,6 +62,15 @@ Awaitable<void> NodeReporter::stop() {
   co_await tasks_.join();
 }
 
+void NodeReporter::input_changed() {
+  look_at_network();
+  registrar_.input_changed();
+}
+
+void NodeReporter::look_at_network() {
+  if (const auto network = seams_.network_error()) health_.set_network_error(*network);
+}
+
 NodeInput NodeReporter::input() const {
   NodeInput now;
   now.now = clock_.now();
@@ -107,7 +116,7 @@ Awaitable<void> NodeReporter::follow_runtime() {
 }
 
 Awaitable<void> NodeReporter::look_at_runtime() {
-  if (const auto network = seams_.network_error()) health_.set_network_error(*network);
+  look_at_network();
   cri::v1::StatusRequest request;
   const auto status = co_await runtime_.status(std::move(request), kRuntimePatience);
   if (!status) {

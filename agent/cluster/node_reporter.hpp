@@ -46,7 +46,7 @@ class NodeReporter {
   void start();
   Awaitable<void> stop();
   // Pressure or errors of the seams are others.
-  void input_changed() { registrar_.input_changed(); }
+  void input_changed();
   // Pods came or went: the runtime's images may be others.
   void images_changed() { images_stale_ = true; }
 
@@ -57,6 +57,7 @@ class NodeReporter {
  private:
   [[nodiscard]] NodeInput input() const;
   Awaitable<void> follow_runtime();
+  void look_at_network();
   Awaitable<void> look_at_runtime();
   Awaitable<void> look_at_images();
 

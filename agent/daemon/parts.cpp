@@ -158,7 +158,10 @@ Result<void> Daemon::Parts::connect() {
     objects.target = source.get();
   }
   make_proxy_serving();
-  network.on_change([this] { pods.objects_changed({}); });
+  network.on_change([this] {
+    pods.objects_changed({});
+    if (cluster) cluster->node_changed();  // Ready at once with the first network
+  });
   if (::isatty(STDERR_FILENO) != 0) {
     before_log_line([this] { progress.clear(); });
     pods.on_change([this] { show_progress(); });

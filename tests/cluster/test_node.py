@@ -146,6 +146,30 @@ def test_reservations_and_debug_handlers_of_the_configuration(third_node):
         assert ask(node, path, *as_api_server(node.plane)) == expected, path
 
 
+def test_a_node_under_pressure_refuses_pods(space, third_node):
+    """Those that come past the scheduler, whom the taint keeps away; what asks for memory, and what is critical, is taken."""
+    node = third_node(config={"evictionHard": {"memory.available": "99.9%"}})
+    node.join_network()
+    node.wait_ready(timeout=6)  # with its first network, not when it next looks at the runtime
+    wait_for(lambda: node_condition(node.object(), "MemoryPressure") == "True", 30, "MemoryPressure")
+
+    def tainted() -> bool:
+        return "node.kubernetes.io/memory-pressure" in {t["key"] for t in node.object()["spec"].get("taints", [])}
+
+    wait_for(tainted, 30, "the controller's taint")
+    space.apply(pod("refused", nodeName=node.name))
+    status = space.wait_pod("refused", lambda found: found["status"].get("phase") == "Failed")["status"]
+    message = "Pod was rejected: The node had condition: [MemoryPressure]. "
+    assert (status["reason"], status["message"]) == ("Evicted", message)
+    tolerations = [{"key": "node.kubernetes.io/memory-pressure", "operator": "Exists", "effect": "NoSchedule"}]
+    space.apply(pod("tolerant", nodeName=node.name, tolerations=tolerations))
+    taken = space.wait_pod("tolerant", lambda found: found["status"].get("startTime"))["status"]
+    assert not taken.get("message", "").startswith("Pod was rejected")
+    for name in ("refused", "tolerant"):
+        space.delete("Pod", name)
+    space.wait_gone("refused", "tolerant")
+
+
 def test_cordon_is_respected_and_undone(space):
     node, other = space.cluster.nodes
     space.plane.kubectl("cordon", node.name)
