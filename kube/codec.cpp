@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kube/config.hpp"
+#include "kube/credential_provider.hpp"
 #include "kube/endpoint_slice.hpp"
 #include "kube/event.hpp"
 #include "kube/fields.hpp"
@@ -72,5 +73,6 @@ KEELSON_CODEC(ReplicaSet);
 KEELSON_CODEC(StatefulSet);
 KEELSON_CODEC(DaemonSet);
 KEELSON_CODEC(Job);
+KEELSON_CODEC(CredentialProviderConfig);
 
 }  // namespace keelson::kube

@@ -1,5 +1,7 @@
 #include "kube/time.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <ctime>
 
@@ -100,6 +102,30 @@ std::string format_micro_time(Time time) {
   std::int64_t nanos = 0;
   std::string text = format_seconds(time, nanos);
   return with_digits(std::move(text), nanos / 1000, 6);
+}
+
+Result<Nanoseconds> parse_duration(std::string_view text) {
+  static constexpr std::array<std::pair<std::string_view, double>, 6> kUnits = {
+      {{"h", 3600e9}, {"m", 60e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"ns", 1}}};
+  const auto bad = [&] {
+    return make_error(Errc::invalid_argument, "\"" + std::string(text) + "\" is no duration such as \"30s\"");
+  };
+  if (text.empty()) return bad();
+  if (text == "0") return Nanoseconds(0);
+  double total = 0;
+  for (auto rest = text; !rest.empty();) {
+    double value = 0;
+    const auto [end, failed] = std::from_chars(rest.data(), rest.data() + rest.size(), value, std::chars_format::fixed);
+    if (failed != std::errc() || value < 0) return bad();
+    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
+    const auto name = rest.substr(0, rest.find_first_of("0123456789."));
+    const auto* unit = std::find_if(kUnits.begin(), kUnits.end(), [&](const auto& u) { return u.first == name; });
+    if (unit == kUnits.end()) return bad();
+    total += value * unit->second;
+    rest.remove_prefix(name.size());
+  }
+  if (total >= static_cast<double>(Nanoseconds::max().count())) return bad();
+  return Nanoseconds(static_cast<std::int64_t>(total));
 }
 
 std::string format_nano_time(Time time) {

@@ -20,4 +20,7 @@ using Time = keelson::SystemTime;
 // "2024-05-01T08:00:00.123456789Z": always nine digits, as CRI log lines (Go's RFC3339NanoFixed).
 [[nodiscard]] std::string format_nano_time(Time time);
 
+// A Go duration of at least 0, as metav1.Duration holds it: "1h2m3.5s", "300ms", "0".
+[[nodiscard]] Result<Nanoseconds> parse_duration(std::string_view text);
+
 }  // namespace keelson::kube

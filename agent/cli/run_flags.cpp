@@ -47,6 +47,8 @@ Result<void> apply_node_flags(const RunFlags& f, ClusterOptions& o) {
 Result<void> apply_flags(const RunFlags& f, Options& o) {
   take(f.manifests, o.manifests);
   take(f.endpoint, o.runtime_endpoint);
+  take(f.credential_provider_config, o.credential_provider_config);
+  take(f.credential_provider_bin_dir, o.credential_provider_bin_dir);
   take(f.root_dir, o.root_dir);
   take(f.hostname, o.hostname_override);
   take(f.cni_conf_dir, o.cni_conf_dir);
@@ -132,6 +134,10 @@ void add_run_flags(CLI::App& c, RunFlags& f) {
   c.add_option("--max-parallel-image-pulls", f.parallel_pulls, "Image pulls at the same time [4]")
       ->check(CLI::Range(1, 1000))
       ->group(runtime);
+  c.add_option("--image-credential-provider-config", f.credential_provider_config,
+               "CredentialProviderConfig, a file or a folder of them: programs to ask for registry credentials")
+      ->group(runtime);
+  c.add_option("--image-credential-provider-bin-dir", f.credential_provider_bin_dir, "Those programs")->group(runtime);
 
   const auto* network = "Pod network";
   c.add_option("--cni", f.cni_mode,

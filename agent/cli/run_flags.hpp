@@ -18,7 +18,8 @@ struct RunFlags {
   std::vector<std::string> config;
   std::optional<std::string> manifests, endpoint, root_dir, hostname, cni_conf_dir, cni_mode, cni_socket, install_shim,
       socket, log_level, log_format, cluster_cidr, proxy_mode, service_cidr, pod_logs_dir, container_logs_dir,
-      cluster_domain, cgroup_driver, kubeconfig, bootstrap_kubeconfig, cert_dir, provider_id, cloud_provider;
+      cluster_domain, cgroup_driver, kubeconfig, bootstrap_kubeconfig, cert_dir, provider_id, cloud_provider,
+      credential_provider_config, credential_provider_bin_dir;
   std::vector<std::string> node_ips, cni_bin_dirs, cluster_dns, node_labels, taints;
   std::optional<unsigned> parallel_starts, parallel_pulls;
   bool no_proxy = false;

@@ -8,7 +8,7 @@
 #include <set>
 #include <string>
 
-#include "agent/cluster/latch.hpp"
+#include "base/latch.hpp"
 #include "base/notifier.hpp"
 #include "kube/client/list_watch.hpp"
 

@@ -10,6 +10,7 @@
 
 #include "agent/config/fields.hpp"
 #include "base/chrono.hpp"
+#include "kube/time.hpp"
 
 namespace keelson::agent {
 
@@ -43,19 +44,9 @@ inline Result<std::vector<std::string>> as_strings(const Json& value) {
 // A Go duration such as "1h2m3.5s" or "300ms".
 inline Result<Nanoseconds> as_duration(const Json& value) {
   TRY(const auto text, as_string(value));
-  static const std::map<std::string, double> kUnits = {{"h", 3600e9}, {"m", 60e9}, {"s", 1e9},
-                                                       {"ms", 1e6},   {"us", 1e3}, {"ns", 1}};
-  double total = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto end = text.find_first_not_of("0123456789.", at);
-    const auto unit_end = end == std::string::npos ? end : text.find_first_of("0123456789.", end);
-    if (end == at || end == std::string::npos) return wrong_type("duration such as \"30s\"", value);
-    const auto unit = kUnits.find(text.substr(end, unit_end - end));
-    if (unit == kUnits.end()) return wrong_type("duration such as \"30s\"", value);
-    total += std::stod(text.substr(at, end - at)) * unit->second;
-    at = unit_end == std::string::npos ? text.size() : unit_end;
-  }
-  return Nanoseconds(static_cast<std::int64_t>(total));
+  const auto duration = kube::parse_duration(text);
+  if (!duration) return wrong_type("duration such as \"30s\"", value);
+  return *duration;
 }
 
 // Setters that store a value of one JSON type into one place.

@@ -43,7 +43,9 @@ struct Options {
   unsigned parallel_starts = 4;  // pods that start at the same time: the best of 2, 4, 8, all on 2 cores (dev bench)
   unsigned parallel_pulls = 4;   // from one registry
   PullVerification pull_verification;
-  double pull_qps = 5;  // new pulls a second, all registries together; 0: no bound
+  std::filesystem::path credential_provider_config;   // file or folder; empty: there are no providers
+  std::filesystem::path credential_provider_bin_dir;  // their programs
+  double pull_qps = 5;                                // new pulls a second, all registries together; 0: no bound
   unsigned pull_burst = 10;
 
   // Pod network.

@@ -129,6 +129,20 @@ Result<void> Daemon::claim_root_dir() {
   return {};
 }
 
+Result<void> Daemon::load_providers() {
+  const auto &config = options_.credential_provider_config, &bin_dir = options_.credential_provider_bin_dir;
+  if (config.empty() != bin_dir.empty()) {
+    return make_error(Errc::invalid_argument,
+                      "--image-credential-provider-config and --image-credential-provider-bin-dir go together");
+  }
+  if (config.empty()) return {};
+  TRY(auto providers, load_credential_providers(config, bin_dir));
+  auto& p = *parts_;
+  p.credential_providers = std::make_unique<CredentialProviders>(p.executor, p.clock, std::move(providers));
+  p.images.set_providers(*p.credential_providers);
+  return {};
+}
+
 Awaitable<Result<void>> Daemon::start() {
   CO_CHECK_OK(with_context(claim_root_dir(), "root dir"));
   CO_TRY(auto facts, make_node_facts(options_));
@@ -146,6 +160,7 @@ Awaitable<Result<void>> Daemon::start() {
   } else {
     log_warn("the node's registry credentials are not used", {{"error", keyring.error()}});
   }
+  CO_CHECK_OK(load_providers());
   p.pull_records.load();
   p.images.set_records(p.pull_records);
   CO_CHECK_OK(with_context(p.cgroups.ensure_qos(p.facts.hugepage_sizes), "QoS cgroups"));
@@ -181,6 +196,7 @@ Awaitable<void> Daemon::stop() {
   co_await p.pods.stop();
   co_await p.probes.stop();
   co_await p.images.stop();
+  if (p.credential_providers) co_await p.credential_providers->stop();
   co_await p.volumes.stop();
   co_await p.network.stop();
 }

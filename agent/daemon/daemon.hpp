@@ -30,6 +30,7 @@ class Daemon {
 
  private:
   Result<void> claim_root_dir();
+  Result<void> load_providers();
   Awaitable<Result<void>> start();
   Awaitable<Result<void>> connect_runtime();
   Awaitable<void> serve();

@@ -56,6 +56,7 @@ struct Daemon::Parts {
   Network network;
   Services services;
   PullRecords pull_records;
+  std::unique_ptr<CredentialProviders> credential_providers;  // null: none are configured
   ImageManager images;
   volumes::VolumeManager volumes;
   probes::ProbeManager probes;

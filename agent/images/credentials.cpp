@@ -162,6 +162,10 @@ Result<Keyring> read_node_credentials(const std::filesystem::path& root_dir) {
   return out;
 }
 
+bool is_of_location(const std::string& repository, std::string_view location) {
+  return matches(normalized_location(location), repository);
+}
+
 std::string registry_of(std::string_view image) {
   const auto reference = spec::parse_image_reference(image);
   return reference ? reference->domain : std::string();

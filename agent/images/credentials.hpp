@@ -58,6 +58,9 @@ struct PullSecrets {
 // /.docker/config.json. None is an empty keyring. Errors: a file that cannot be used.
 Result<Keyring> read_node_credentials(const std::filesystem::path& root_dir);
 
+// Whether `repository` ("registry.example/team/app") is of a location as Keyring::add() takes them.
+[[nodiscard]] bool is_of_location(const std::string& repository, std::string_view location);
+
 // "registry.example:5000" of an image as the spec writes it; "docker.io" where it names none.
 [[nodiscard]] std::string registry_of(std::string_view image);
 

@@ -1,5 +1,6 @@
 #include "agent/images/image_manager.hpp"
 
+#include <algorithm>
 #include <list>
 
 #include "agent/spec/image_ref.hpp"
@@ -41,6 +42,10 @@ std::vector<PullSecret> secrets_of(const std::vector<RegistryAuth>& auths) {
         {auth.source->uid, auth.source->ns, auth.source->name, credential_hash(auth.username, auth.password)});
   }
   return out;
+}
+
+void add(std::vector<RegistryAuth>& auths, RegistryAuth auth) {
+  if (std::find(auths.begin(), auths.end(), auth) == auths.end()) auths.push_back(std::move(auth));
 }
 
 constexpr auto kLookAgain = std::chrono::seconds(10);
@@ -118,7 +123,7 @@ Awaitable<ImageOutcome> ImageManager::ensure(ImageRequest request, PodJournal& j
     }
     if (request.policy == "Never") co_return never_pulled(request, journal);
   }
-  if (request.auths.empty()) request.auths = node_credentials_.find(*name);
+  for (auto& auth : node_credentials_.find(*name)) add(request.auths, std::move(auth));
   // Other credentials are another try.
   const std::string key = request.pod_uid + "_" + *name + fingerprint(request.auths);
   if (const auto until = backoff_.blocked_until(key, clock_.now())) {
@@ -128,7 +133,21 @@ Awaitable<ImageOutcome> ImageManager::ensure(ImageRequest request, PodJournal& j
     co_return waiting("ImagePullBackOff", text + ": ErrImagePull: " + last_error_[key], *until);
   }
   if (before_pull) before_pull();
-  co_return co_await pull(std::move(request), *name, journal);
+  co_await ask_providers(request, *name, journal);
+  co_return co_await pull(std::move(request), *name, key, journal);
+}
+
+Awaitable<void> ImageManager::ask_providers(ImageRequest& request, std::string name, PodJournal& journal) {
+  if (providers_ == nullptr) co_return;
+  const auto repository = repository_of(name);
+  if (const auto asked = providers_->to_ask(repository); !asked.empty()) {
+    journal.wait(
+        request.object, "image " + name, "the credential provider " + asked + " is asked for credentials",
+        "a program of --image-credential-provider-bin-dir has a minute to answer; the log tells when it fails");
+  }
+  auto found = co_await providers_->find(repository);
+  journal.clear_wait(request.object);
+  for (auto& auth : found) add(request.auths, std::move(auth));
 }
 
 // The same for an image that is not here and for one that is not for this pod: that it is here is nobody's business.
@@ -254,10 +273,11 @@ ImageOutcome ImageManager::pull_failed(const ImageRequest& request, const std::s
   return waiting("ErrImagePull", why, now + kShowError);
 }
 
-Awaitable<ImageOutcome> ImageManager::pull(ImageRequest request, std::string name, PodJournal& journal) {
+// `key` is the backoff's, without what providers gave: theirs change with every answer.
+Awaitable<ImageOutcome> ImageManager::pull(ImageRequest request, std::string name, std::string key,
+                                           PodJournal& journal) {
   journal.event(EntryKind::normal, request.object, "Pulling", "Pulling image " + in_quotes(request.image));
   const auto start = clock_.steady_now();
-  const std::string key = request.pod_uid + "_" + name + fingerprint(request.auths);
   const auto shared = join_pull(name, request.auths);
   Notifier changed(tasks_.executor());
   const auto place = shared->waiters.insert(shared->waiters.end(), &changed);

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/images/credential_providers.hpp"
 #include "agent/images/credentials.hpp"
 #include "agent/images/pull_rate.hpp"
 #include "agent/images/pull_records.hpp"
@@ -67,8 +68,9 @@ class ImageManager {
   void forget(const std::string& image);
   // The image with this ID was removed.
   void image_removed(const std::string& id);
-  // The node's own credentials, tried for images that a pod's own do not match.
+  // The node's own credentials, tried after those of a pod; the providers' after them.
   void set_node_credentials(Keyring keyring) { node_credentials_ = std::move(keyring); }
+  void set_providers(CredentialProviders& providers) { providers_ = &providers; }
   // Which pods may use an image that is here; without it, all may.
   void set_records(PullRecords& records) { records_ = &records; }
   // Number of pulls under way, for the progress line.
@@ -79,7 +81,8 @@ class ImageManager {
  private:
   struct Pull;
   Awaitable<Result<std::optional<ImageFacts>>> inspect(std::string image);
-  Awaitable<ImageOutcome> pull(ImageRequest request, std::string name, PodJournal& journal);
+  Awaitable<void> ask_providers(ImageRequest& request, std::string name, PodJournal& journal);
+  Awaitable<ImageOutcome> pull(ImageRequest request, std::string name, std::string key, PodJournal& journal);
   std::shared_ptr<Pull> join_pull(const std::string& name, std::vector<RegistryAuth> auths);
   Awaitable<std::optional<Error>> pull_with(std::shared_ptr<Pull> pull);
   Awaitable<void> record(std::shared_ptr<Pull> pull, std::string ref);
@@ -97,6 +100,7 @@ class ImageManager {
   PullLimits limits_;
   PullRate rate_;
   Keyring node_credentials_;
+  CredentialProviders* providers_ = nullptr;
   PullRecords* records_ = nullptr;
   std::map<std::string, std::unique_ptr<Semaphore>> places_;  // by registry
   BackoffTable backoff_;

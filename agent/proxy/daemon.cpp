@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "agent/cluster/latch.hpp"
 #include "agent/cluster/service_feed.hpp"
 #include "agent/daemon/main_task.hpp"
 #include "agent/daemon/own_metrics.hpp"
@@ -15,6 +14,7 @@
 #include "agent/server/json_answer.hpp"
 #include "agent/server/unix_server.hpp"
 #include "base/host_name.hpp"
+#include "base/latch.hpp"
 #include "base/log.hpp"
 #include "base/strings.hpp"
 #include "kube/client/client.hpp"

@@ -4,9 +4,9 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <filesystem>
 
-#include "agent/cluster/latch.hpp"
 #include "agent/server/api.hpp"
 #include "agent/server/session.hpp"
+#include "base/latch.hpp"
 #include "base/task_group.hpp"
 
 namespace keelson::agent {

@@ -1,12 +1,13 @@
 """Pulling from a registry on the loopback of the node: policies, credentials, a missing or slow one, backoff."""
 
+import json
 import signal
 
 import pytest
 
 from harness.manifests import pod
 from harness.node import container_status, is_ready, kubelet_config, waiting_reason
-from harness.registry import PASSWORD, Registry, pull_secret, silent_registry
+from harness.registry import PASSWORD, USER, Registry, pull_secret, silent_registry
 
 
 @pytest.fixture
@@ -126,6 +127,68 @@ def test_an_image_pulled_with_a_secret_is_not_for_everybody(node, registry):
         for name in ("bare", "wrong"):
             node.wait_pod(name + end, lambda found: waiting_reason(found) in ("ErrImagePull", "ImagePullBackOff"))
         node.wait_pod("never" + end, lambda found: waiting_reason(found) == "ErrImageNeverPull")
+
+
+def credential_provider(node, name: str, script: str, images: str = "127.0.0.1:5000") -> list:
+    """A plugin of the node, and the flags that name it."""
+    folder = node.folder / "providers"
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    version = "credentialprovider.kubelet.k8s.io/v1"
+    provider = {"name": name, "matchImages": [images], "defaultCacheDuration": "1h", "apiVersion": version}
+    config = {"apiVersion": "kubelet.config.k8s.io/v1", "kind": "CredentialProviderConfig", "providers": [provider]}
+    (node.folder / "providers.yaml").write_text(json.dumps(config))
+    flags = {"config": node.folder / "providers.yaml", "bin-dir": folder}
+    return [f"--image-credential-provider-{flag}={value}" for flag, value in flags.items()]
+
+
+@pytest.mark.registry_auth
+@pytest.mark.agent(start=False)
+def test_a_credential_provider_is_asked(node, registry):
+    """It knows what no Secret says; while it takes its time, explain says so; it is asked once for two pods."""
+    for image in ("a:1", "b:1"):
+        registry.push(image)
+    answer = {
+        "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
+        "kind": "CredentialProviderResponse",
+        "cacheKeyType": "Registry",
+        "auth": {"127.0.0.1:5000": {"username": USER, "password": PASSWORD}},
+    }
+    gate, asked = node.folder / "gate", node.folder / "asked"
+    script = f"cat >> {asked}; echo >> {asked}; while [ ! -e {gate} ]; do sleep 0.1; done; echo '{json.dumps(answer)}'"
+    node.agent.flags += credential_provider(node, "cloud", script)
+    node.agent.start()
+    node.apply("a.yaml", pod("a", pulling("a:1")))
+    waits = "the credential provider cloud is asked for credentials"
+    node.wait_for(lambda: waits in node.explain("a"), what="explain names the provider")
+    gate.touch()
+    node.wait_ready("a")
+    node.apply("b.yaml", pod("b", pulling("b:1")))
+    node.wait_ready("b")
+    [request] = [json.loads(line) for line in asked.read_text().splitlines()]
+    assert (request["kind"], request["image"]) == ("CredentialProviderRequest", "127.0.0.1:5000/a")
+    assert PASSWORD not in node.agent.log_text()
+
+
+@pytest.mark.registry_auth
+@pytest.mark.agent(start=False)
+def test_a_credential_provider_that_fails(node, registry):
+    """The pull is tried without, and the log says why; a configuration that makes no sense ends the agent at once."""
+    registry.push("a:1")
+    node.agent.flags += credential_provider(node, "cloud", "echo no role >&2; exit 3")
+    node.agent.start()
+    node.apply("a.yaml", pod("a", pulling("a:1")))
+    node.wait_pod("a", lambda found: waiting_reason(found) in ("ErrImagePull", "ImagePullBackOff"))
+    assert 'error="exit code 3: no role"' in node.agent.log_text()
+    node.agent.stop()
+    (node.folder / "providers" / "cloud").unlink()
+    node.agent.start(wait=False)
+    node.wait_for(lambda: not node.agent.running(), what="the agent ends")
+    assert f"provider cloud: {node.folder}/providers/cloud: No such file or directory" in node.agent.log_text()
+    credential_provider(node, "cloud", "exit 0")
+    node.agent.start()
 
 
 @pytest.mark.registry_auth

@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "../kube_client/temp_dir.hpp"
 #include "../loop.hpp"
+#include "../temp_dir.hpp"
 #include "agent/images/pull_record_files.hpp"
 #include "base/files.hpp"
 #include "base/strings.hpp"
@@ -123,7 +123,7 @@ TEST_CASE("pull records: read and written as the kubelet does") {
 
 TEST_CASE("pull records: they outlive the agent") {
   testing::Loop loop;
-  const kube::test::TempDir dir;
+  const keelson::testing::TempDir dir;
   BlockingPool pool;
   const auto run = [&](Awaitable<void> task) { loop.run(done(std::move(task))); };
   const auto make = [&] { return PullRecords(pool, system_clock(), dir.path() / "image_manager", {}); };

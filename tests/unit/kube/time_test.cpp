@@ -31,3 +31,15 @@ TEST_CASE("what is no time is refused") {
   CAPTURE(text);
   CHECK_FALSE(parse_time(text).has_value());
 }
+
+TEST_CASE("durations as Go writes them", "[time]") {
+  CHECK(parse_duration("1h2m3.5s").value() ==
+        std::chrono::hours(1) + std::chrono::minutes(2) + keelson::Milliseconds(3500));
+  CHECK(parse_duration("300ms").value() == keelson::Milliseconds(300));
+  CHECK(parse_duration("0").value() == keelson::Nanoseconds(0));
+  CHECK(parse_duration("0s").value() == keelson::Nanoseconds(0));
+  for (const char* bad : {"", "5", "s", "-1s", "1x", "1s2", ".s", "1e3s", "99999999999h"}) {
+    INFO(bad);
+    CHECK_FALSE(parse_duration(bad).has_value());
+  }
+}

@@ -3,14 +3,14 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "../loop.hpp"
+#include "../temp_dir.hpp"
 #include "base/files.hpp"
 #include "base/strings.hpp"
 #include "base/task_group.hpp"
 #include "kube/client/client_identity.hpp"
-#include "../loop.hpp"
 #include "printing.hpp"
 #include "scripted_api.hpp"
-#include "temp_dir.hpp"
 
 using namespace keelson;
 using namespace keelson::kube;
@@ -100,7 +100,7 @@ struct Fixture {
     loop.pump_until([&] { return api->open_streams == 1; });
   }
 
-  test::TempDir dir;
+  testing::TempDir dir;
   keelson::testing::Loop loop;
   BlockingPool pool;
   Signer signer;
@@ -284,7 +284,7 @@ TEST_CASE("a serving certificate waits for the node's address and follows it", "
 }
 
 TEST_CASE("the self-signed certificate is kept while it fits", "[certificates]") {
-  const test::TempDir dir;
+  const testing::TempDir dir;
   const Time now = system_clock().now();
   const auto first = ensure_self_signed(dir.path(), "n1", {{"n1"}, {"10.0.0.1"}}, now);
   REQUIRE(first);

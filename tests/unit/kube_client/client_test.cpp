@@ -3,14 +3,14 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "../loop.hpp"
+#include "../temp_dir.hpp"
 #include "base/files.hpp"
 #include "base/strings.hpp"
 #include "base/task_group.hpp"
 #include "kube/client/objects.hpp"
 #include "kube/config.hpp"
-#include "../loop.hpp"
 #include "printing.hpp"
-#include "temp_dir.hpp"
 #include "tls_server.hpp"
 
 using namespace keelson;
@@ -249,7 +249,7 @@ TEST_CASE("closing the connections ends what is under way", "[client]") {
 }
 
 TEST_CASE("a rotated certificate and token are used from the next request on", "[client]") {
-  const TempDir dir;
+  const testing::TempDir dir;
   const Identity first = make_identity("first");
   const Identity second = make_identity("second");
   REQUIRE(write_file_atomic(dir.path() / "client.pem", first.certificate + first.key));
@@ -278,7 +278,7 @@ TEST_CASE("a rotated certificate and token are used from the next request on", "
 }
 
 TEST_CASE("an exec plugin's token is used until it expires or is refused", "[client]") {
-  const TempDir dir;
+  const testing::TempDir dir;
   REQUIRE(write_file_atomic(dir.path() / "count", ""));
   REQUIRE(write_file_atomic(dir.path() / "plugin", R"sh(#!/bin/sh
 cd "$(dirname "$0")"

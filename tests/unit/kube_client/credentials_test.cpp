@@ -2,10 +2,10 @@
 
 #include <catch2/catch.hpp>
 
+#include "../temp_dir.hpp"
 #include "base/files.hpp"
 #include "kube/client/certificate_store.hpp"
 #include "printing.hpp"
-#include "temp_dir.hpp"
 
 using namespace keelson;
 using namespace keelson::kube;
@@ -63,7 +63,7 @@ TEST_CASE("broken PEM is told", "[credentials]") {
 }
 
 TEST_CASE("the store switches from one file to the next", "[certificate_store]") {
-  const test::TempDir dir;
+  const testing::TempDir dir;
   const CertificateStore store(dir.path() / "pki", "kubelet-client");
   CHECK(store.current().error().code == Errc::not_found);
   for (int i = 0; i < 4; ++i) {
@@ -82,7 +82,7 @@ TEST_CASE("the store switches from one file to the next", "[certificate_store]")
 }
 
 TEST_CASE("a pending key stays until it is dropped", "[certificate_store]") {
-  const test::TempDir dir;
+  const testing::TempDir dir;
   const CertificateStore store(dir.path(), "kubelet-client");
   const auto key = store.pending_key();
   REQUIRE(key);

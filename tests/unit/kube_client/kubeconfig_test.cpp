@@ -4,9 +4,9 @@
 
 #include <catch2/catch.hpp>
 
+#include "../temp_dir.hpp"
 #include "base/files.hpp"
 #include "printing.hpp"
-#include "temp_dir.hpp"
 
 using namespace keelson;
 using namespace keelson::kube;
@@ -110,7 +110,7 @@ TEST_CASE("errors name file, field and reason", "[kubeconfig]") {
 }
 
 TEST_CASE("a kubeconfig that was written reads the same", "[kubeconfig]") {
-  const test::TempDir dir;
+  const testing::TempDir dir;
   ClientConfig config;
   config.server = "https://10.0.0.1:6443";
   config.ca.data = "-----BEGIN\nx\"\n";

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "../loop.hpp"
+#include "../temp_dir.hpp"
 #include "base/task_group.hpp"
 #include "kube/client/client.hpp"
 #include "kube/client/client_identity.hpp"
@@ -14,9 +16,7 @@
 #include "kube/client/objects.hpp"
 #include "kube/config.hpp"
 #include "kube/service.hpp"
-#include "../loop.hpp"
 #include "printing.hpp"
-#include "temp_dir.hpp"
 
 using namespace keelson;
 using namespace keelson::kube;
@@ -92,7 +92,7 @@ TEST_CASE("twenty watches share one connection to a real server", "[.real]") {
 }
 
 TEST_CASE("the controllers of a real cluster sign our request", "[.real]") {
-  const test::TempDir dir;
+  const testing::TempDir dir;
   ClientIdentityPaths paths{dir.path() / "kubelet.conf", dir.path() / "bootstrap.conf", dir.path() / "pki"};
   REQUIRE(write_kubeconfig(paths.bootstrap_kubeconfig, admin()));
   const auto identity = prepare_client_identity(paths, system_clock().now());

@@ -5,12 +5,12 @@
 #include <filesystem>
 #include <string>
 
-namespace keelson::kube::test {
+namespace keelson::testing {
 
 class TempDir {
  public:
   TempDir() {
-    std::string pattern = std::filesystem::temp_directory_path() / "keelson-kube-XXXXXX";
+    std::string pattern = std::filesystem::temp_directory_path() / "keelson-test-XXXXXX";
     path_ = ::mkdtemp(pattern.data());
   }
   ~TempDir() { std::filesystem::remove_all(path_); }
@@ -22,4 +22,4 @@ class TempDir {
   std::filesystem::path path_;
 };
 
-}  // namespace keelson::kube::test
+}  // namespace keelson::testing

@@ -9,7 +9,7 @@
 
 #include "base/async.hpp"
 
-namespace keelson::agent {
+namespace keelson {
 
 class Latch {
  public:
@@ -47,4 +47,4 @@ class Latch {
   bool open_ = false;
 };
 
-}  // namespace keelson::agent
+}  // namespace keelson
