@@ -58,7 +58,7 @@ struct CredentialProviders::Question {
   Keyring keyring;  // empty where there was no answer
 };
 
-CredentialProviders::CredentialProviders(Executor executor, const Clock& clock,
+CredentialProviders::CredentialProviders(const Executor& executor, const Clock& clock,
                                          std::vector<CredentialProviderSpec> providers)
     : executor_(executor), clock_(clock), tasks_(executor) {
   for (auto& spec : providers) providers_.push_back({std::move(spec), {}, {}});

@@ -18,7 +18,7 @@ namespace keelson::agent {
 
 class CredentialProviders {
  public:
-  CredentialProviders(Executor executor, const Clock& clock, std::vector<CredentialProviderSpec> providers);
+  CredentialProviders(const Executor& executor, const Clock& clock, std::vector<CredentialProviderSpec> providers);
 
   // The providers that `repository` ("registry.example/team/app") has and that have to be asked now, for people:
   // "ecr, acr"; empty: find() answers from memory.
