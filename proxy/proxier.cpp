@@ -1,7 +1,5 @@
 #include "proxy/proxier.hpp"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/system/system_error.hpp>
@@ -9,6 +7,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "base/memory.hpp"
 #include "base/strings.hpp"
 #include "kube/endpoint_slice.hpp"
 #include "kube/service.hpp"
@@ -274,7 +273,7 @@ Awaitable<void> Proxier::sync(FamilyState& state, const std::vector<std::string>
   note_result(state, result, full);
   record_.ended(state.status.family, full, clock_.steady_now() - start, result.has_value(), clock_.now());
   if (!result) co_return;
-  if (full) ::malloc_trim(0);  // everything stood in memory as it was written
+  if (full) give_memory_back();  // everything stood in memory as it was written
   conntrack_.written(model_, state.status.family, std::exchange(state.flows_changed, {}), full, node_ips_);
   if (!state.other_mode_removed) co_await remove_other_mode(state);
 }

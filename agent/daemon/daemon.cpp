@@ -1,28 +1,29 @@
 #include "agent/daemon/daemon.hpp"
 
-#include <malloc.h>
-
 #include "agent/daemon/main_task.hpp"
 #include "agent/daemon/parts.hpp"
 #include "agent/daemon/subids.hpp"
 #include "agent/spec/cgroups.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
+#include "base/memory.hpp"
 
 namespace keelson::agent {
 namespace {
 
+constexpr auto kStarted = std::chrono::seconds(1);          // after the last change that the start brought
 constexpr auto kQuiet = std::chrono::seconds(5);            // after the last change of a pod
 constexpr auto kRuntimePatience = std::chrono::seconds(2);  // between log lines while the runtime is not there
 
 std::filesystem::path lock_path(const std::filesystem::path& root) { return root / "keelson.lock"; }
 
-// A burst of pods leaves the heap full of holes. Once it is over, whole free pages go back to the system.
-Awaitable<void> give_memory_back(Notifier& busy) {
-  for (;;) {
+// The start goes through most of the program, and a burst of pods leaves the heap full of holes: once it is over, what
+// it needed is given back.
+Awaitable<void> give_back_when_quiet(Notifier& busy) {
+  for (auto quiet = kStarted;; quiet = kQuiet) {
+    for (bool more = true; more;) more = co_await busy.wait_until(std::chrono::steady_clock::now() + quiet);
+    give_memory_back();
     co_await busy.wait();
-    for (bool more = true; more;) more = co_await busy.wait_until(std::chrono::steady_clock::now() + kQuiet);
-    ::malloc_trim(0);
   }
 }
 
@@ -170,7 +171,7 @@ Awaitable<Result<void>> Daemon::start() {
   co_await p.reconcile_network();
   CO_CHECK_OK(p.connect());
   p.pods.on_change([&p] { p.busy.notify(); });
-  p.tasks.spawn("memory", give_memory_back(p.busy));
+  p.tasks.spawn("memory", give_back_when_quiet(p.busy));
   p.tasks.spawn("proxy", p.services.run());
   if (p.proxy_serving) CO_CHECK_OK(with_context(p.proxy_serving->start(), "Service proxy"));
   p.events.start();
