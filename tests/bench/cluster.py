@@ -82,10 +82,11 @@ class Bench:
 
     def idle(self) -> dict:
         time.sleep(self.args.settle)
-        resident, anonymous = self.memory()
         before = self.cpu()
         time.sleep(self.args.idle)
-        return {"resident": resident, "anonymous": anonymous, "cpu": (self.cpu() - before) / self.args.idle * 100}
+        cpu = (self.cpu() - before) / self.args.idle * 100
+        resident, anonymous = self.memory()
+        return {"resident": resident, "anonymous": anonymous, "cpu": cpu}
 
     def run(self) -> dict:
         found, many = {}, [f"pod-{number}" for number in range(self.args.pods)]
