@@ -59,6 +59,35 @@ void check_addresses(const ServiceSpec& spec, const FieldPath& at, FieldErrors& 
   }
 }
 
+// (pkg/apis/core/validation ValidateServiceClusterIPsRelatedFields)
+void check_families(const ServiceSpec& spec, const FieldPath& at, FieldErrors& errors) {
+  const std::string policy = spec.ip_family_policy.value_or("");
+  errors.one_of(at / "ipFamilyPolicy", policy, {"PreferDualStack", "RequireDualStack", "SingleStack"});
+  NameSet families;
+  for (std::size_t i = 0; i < spec.ip_families.size(); ++i) {
+    const FieldPath here = (at / "ipFamilies")[i];
+    errors.one_of(here, spec.ip_families[i], {"IPv4", "IPv6"}, true);
+    if (!families.insert(spec.ip_families[i]).second) errors.duplicate(here, spec.ip_families[i]);
+  }
+  NameSet used;
+  for (std::size_t i = 0; i < spec.cluster_ips.size() && spec.cluster_ip != "None"; ++i) {
+    const std::string& ip = spec.cluster_ips[i];
+    const FieldPath here = (at / "clusterIPs")[i];
+    errors.check(here, ip, check_ip(ip));
+    const std::string family = ip.find(':') == std::string::npos ? "IPv4" : "IPv6";
+    if (!used.insert(family).second) errors.invalid(here, ip, "may have only one address of each family");
+    if (i < spec.ip_families.size() && spec.ip_families[i] != family) {
+      errors.invalid(here, ip, "expected an " + spec.ip_families[i] + " value as indicated by `ipFamilies`");
+    }
+  }
+  const bool dual = policy == "PreferDualStack" || policy == "RequireDualStack";
+  if (!dual && (spec.ip_families.size() > 1 || spec.cluster_ips.size() > 1)) {
+    errors.invalid(
+        at / "ipFamilyPolicy", policy,
+        "must be 'RequireDualStack' or 'PreferDualStack' when there are several `ipFamilies` or `clusterIPs`");
+  }
+}
+
 void check_affinity(const ServiceSpec& spec, const FieldPath& at, FieldErrors& errors) {
   constexpr std::int32_t kMaxSeconds = 86400;
   errors.one_of(at / "sessionAffinity", spec.session_affinity, {"ClientIP", "None"}, true);
@@ -97,6 +126,7 @@ std::vector<FieldError> validate(const Service& object) {
   check_ports(spec, at / "ports", errors);
   check_labels(spec.selector, at / "selector", errors);
   check_addresses(spec, at, errors);
+  check_families(spec, at, errors);
   check_affinity(spec, at, errors);
   errors.one_of(at / "externalTrafficPolicy", spec.external_traffic_policy, {"Cluster", "Local"});
   errors.one_of(at / "internalTrafficPolicy", spec.internal_traffic_policy.value_or(""), {"Cluster", "Local"});

@@ -152,7 +152,8 @@ void add_run_flags(CLI::App& c, RunFlags& f) {
       ->group(network);
 
   const auto* services = "Services and DNS";
-  c.add_option("--service-cidr", f.service_cidr, "ClusterIPs for the folder's Services [10.96.0.0/16]")
+  c.add_option("--service-cidr", f.service_cidr,
+               "ClusterIPs for the folder's Services, a range per family with a comma between [10.96.0.0/16]")
       ->group(services);
   c.add_option("--cluster-cidr", f.cluster_cidr, "Pod addresses; traffic from elsewhere to a ClusterIP is masqueraded")
       ->group(services);

@@ -59,7 +59,7 @@ struct Options {
   bool proxy_enabled = true;
   proxy::ProxyConfig proxy;
   ProxyOptions proxy_options;
-  std::string service_cidr = "10.96.0.0/16";  // ClusterIPs of the manifest folder's Services
+  std::string service_cidr = "10.96.0.0/16";  // ClusterIPs of the manifest folder's Services; two with a comma between
 
   // DNS.
   std::vector<std::string> cluster_dns;

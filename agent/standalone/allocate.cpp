@@ -1,40 +1,19 @@
 #include "agent/standalone/allocate.hpp"
 
-#include <arpa/inet.h>
-
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+
+#include "agent/standalone/service_range.hpp"
 
 namespace keelson::agent {
 namespace {
 
+using proxy::Family;
+using proxy::IpAddress;
+
 constexpr std::int32_t kFirstNodePort = 30000;
 constexpr std::int32_t kLastNodePort = 32767;
-
-struct Range {
-  std::uint32_t first = 0;  // the first address that is given out
-  std::uint32_t count = 0;
-};
-
-std::string text_of(std::uint32_t address) {
-  const in_addr in{htonl(address)};
-  char buffer[INET_ADDRSTRLEN] = {};
-  return ::inet_ntop(AF_INET, &in, buffer, sizeof buffer);
-}
-
-Result<Range> parse_range(const std::string& cidr) {
-  const auto slash = cidr.find('/');
-  in_addr in{};
-  int bits = -1;
-  if (slash != std::string::npos && cidr.size() - slash <= 3) {
-    bits = std::atoi(cidr.c_str() + slash + 1);
-  }
-  if (bits < 8 || bits > 30 || ::inet_pton(AF_INET, cidr.substr(0, slash).c_str(), &in) != 1) {
-    return make_error(Errc::invalid_argument, "\"" + cidr + "\" is not an IPv4 range such as 10.96.0.0/16 (/8 to /30)");
-  }
-  const std::uint32_t size = 1u << (32 - bits);
-  return Range{(ntohl(in.s_addr) & ~(size - 1)) + 1, size - 2};  // neither the network's nor the broadcast address
-}
 
 std::string port_key(const kube::ServicePort& port) { return std::to_string(port.port) + "/" + port.protocol; }
 
@@ -48,10 +27,25 @@ bool wants_node_ports(const kube::Service& s) {
 // Node ports that a manifest sets itself count in either of these types.
 bool may_have_node_ports(const kube::Service& s) { return s.spec.type == "NodePort" || s.spec.type == "LoadBalancer"; }
 
+// Of the addresses in `list` that of the family, as it is spelt everywhere else; empty: none.
+std::string of_family(const std::vector<std::string>& list, Family family) {
+  for (const std::string& text : list) {
+    if (const auto ip = IpAddress::parse(text); ip && ip->family() == family) return ip->to_string();
+  }
+  return {};
+}
+
+// The addresses that the manifest asks for by number.
+std::vector<std::string> explicit_ips(const kube::Service& s) {
+  if (!wants_cluster_ip(s)) return {};
+  if (!s.spec.cluster_ips.empty()) return s.spec.cluster_ips;
+  return s.spec.cluster_ip.empty() ? std::vector<std::string>{} : std::vector<std::string>{s.spec.cluster_ip};
+}
+
 class Allocator {
  public:
-  Allocator(const kube::ObjectMap<kube::Service>& services, const ServiceTable& table, Range range)
-      : services_(services), table_(table), range_(range) {}
+  Allocator(const kube::ObjectMap<kube::Service>& services, const ServiceTable& table, std::vector<ServiceRange> ranges)
+      : services_(services), table_(table), ranges_(std::move(ranges)) {}
 
   AllocatedServices run() {
     reserve_explicit();
@@ -72,8 +66,10 @@ class Allocator {
   void reserve_explicit(const std::string& key, const kube::Service& s, bool owners) {
     const auto it = table_.find(key);
     const auto had = it == table_.end() ? ServiceAllocation{} : it->second;
-    const auto& ip = s.spec.cluster_ip;
-    if (wants_cluster_ip(s) && !ip.empty() && (had.cluster_ip == ip) == owners) claim_ip(key, s, ip, true);
+    for (const Family family : proxy::kFamilies) {
+      const std::string ip = of_family(explicit_ips(s), family);
+      if (!ip.empty() && (of_family(had.cluster_ips, family) == ip) == owners) claim_ip(key, s, ip, true);
+    }
     for (const auto& port : s.spec.ports) {
       if (port.node_port == 0 || !may_have_node_ports(s)) continue;
       const auto old = had.node_ports.find(port_key(port));
@@ -86,8 +82,10 @@ class Allocator {
     for (const auto& [key, s] : services_) {
       const auto it = table_.find(key);
       if (it == table_.end()) continue;
-      if (wants_cluster_ip(*s) && s->spec.cluster_ip.empty() && in_range(it->second.cluster_ip)) {
-        claim_ip(key, *s, it->second.cluster_ip, false);
+      for (const Family family : families(*s)) {
+        const std::string kept = of_family(it->second.cluster_ips, family);
+        const bool open = of_family(explicit_ips(*s), family).empty();
+        if (open && !kept.empty() && in_range(kept)) claim_ip(key, *s, kept, false);
       }
       for (const auto& port : s->spec.ports) {
         const auto kept = it->second.node_ports.find(port_key(port));
@@ -100,7 +98,7 @@ class Allocator {
   void claim_ip(const std::string& key, const kube::Service& s, const std::string& ip, bool asked_for) {
     const auto [it, fresh] = ips_.emplace(ip, key);
     if (fresh) {
-      fresh_[key].cluster_ip = ip;
+      fresh_[key].cluster_ips.push_back(ip);
     } else if (asked_for) {
       problem(s, "spec.clusterIP: " + ip + " is taken by Service " + it->second);
     }
@@ -117,37 +115,74 @@ class Allocator {
     }
   }
 
-  [[nodiscard]] bool in_range(const std::string& ip) const {
-    in_addr in{};
-    if (::inet_pton(AF_INET, ip.c_str(), &in) != 1) return false;
-    const auto address = ntohl(in.s_addr);
-    return address >= range_.first && address - range_.first < range_.count;
+  [[nodiscard]] const ServiceRange* range_of(Family family) const {
+    const auto it =
+        std::find_if(ranges_.begin(), ranges_.end(), [family](const auto& r) { return r.family() == family; });
+    return it == ranges_.end() ? nullptr : &*it;
+  }
+
+  [[nodiscard]] bool in_range(const std::string& text) const {
+    const auto ip = IpAddress::parse(text);
+    const ServiceRange* range = ip ? range_of(ip->family()) : nullptr;
+    return range != nullptr && range->has(*ip);
+  }
+
+  // Those that the Service has addresses of, its primary one first.
+  [[nodiscard]] std::vector<Family> families(const kube::Service& s) const {
+    std::vector<Family> out;
+    if (!wants_cluster_ip(s)) return out;
+    for (const auto& text : s.spec.ip_families) out.push_back(text == "IPv6" ? Family::ipv6 : Family::ipv4);
+    for (const auto& text : out.empty() ? explicit_ips(s) : std::vector<std::string>{}) {
+      if (const auto ip = IpAddress::parse(text)) out.push_back(ip->family());
+    }
+    if (out.empty()) out.push_back(ranges_.front().family());
+    const std::string policy = s.spec.ip_family_policy.value_or("SingleStack");
+    const Family other = out.front() == Family::ipv4 ? Family::ipv6 : Family::ipv4;
+    const bool both = policy == "RequireDualStack" || (policy == "PreferDualStack" && range_of(other) != nullptr);
+    if (out.size() == 1 && both) out.push_back(other);
+    return out;
   }
 
   void allocate(const std::string& key, const kube::Service& s) {
     auto copy = std::make_shared<kube::Service>(s);
     auto& given = fresh_[key];
-    if (wants_cluster_ip(s)) {
-      if (given.cluster_ip.empty() && s.spec.cluster_ip.empty()) given.cluster_ip = next_ip(key, s);
-      copy->spec.cluster_ip = given.cluster_ip;
-      copy->spec.cluster_ips.clear();
-      if (!given.cluster_ip.empty()) copy->spec.cluster_ips.push_back(given.cluster_ip);
-    }
+    if (wants_cluster_ip(s)) give_addresses(key, s, given, copy->spec);
     for (auto& port : copy->spec.ports) {
       const auto it = given.node_ports.find(port_key(port));
       const bool wants_one = wants_node_ports(s) && port.node_port == 0;
       port.node_port = it != given.node_ports.end() ? it->second : wants_one ? next_port(key, s, port) : 0;
       if (port.node_port != 0) given.node_ports[port_key(port)] = port.node_port;
     }
-    if (!given.cluster_ip.empty() || !given.node_ports.empty()) out_.table[key] = given;
+    if (!given.cluster_ips.empty() || !given.node_ports.empty()) out_.table[key] = given;
     out_.services.push_back(std::move(copy));
   }
 
-  std::string next_ip(const std::string& key, const kube::Service& s) {
-    for (std::uint32_t i = 0; i < range_.count; ++i) {
-      const auto ip = text_of(range_.first + (cursor_ + i) % range_.count);
+  void give_addresses(const std::string& key, const kube::Service& s, ServiceAllocation& given,
+                      kube::ServiceSpec& out) {
+    out.cluster_ips.clear();
+    out.ip_families.clear();
+    for (const Family family : families(s)) {
+      std::string ip = of_family(given.cluster_ips, family);
+      if (ip.empty() && of_family(explicit_ips(s), family).empty()) ip = next_ip(key, s, family);
+      if (ip.empty()) continue;
+      out.cluster_ips.push_back(std::move(ip));
+      out.ip_families.emplace_back(to_string(family));
+    }
+    out.cluster_ip = out.cluster_ips.empty() ? "" : out.cluster_ips.front();
+    given.cluster_ips = out.cluster_ips;
+  }
+
+  std::string next_ip(const std::string& key, const kube::Service& s, Family family) {
+    const ServiceRange* range = range_of(family);
+    if (range == nullptr) {
+      problem(s, std::string("spec.ipFamilies: the service range has no ") + to_string(family) + " addresses");
+      return {};
+    }
+    std::uint32_t& cursor = cursors_[index_of(family)];
+    for (std::uint32_t i = 0; i < range->count; ++i) {
+      auto ip = range->at((cursor + i) % range->count);
       if (!ips_.emplace(ip, key).second) continue;
-      cursor_ += i + 1;
+      cursor += i + 1;
       return ip;
     }
     problem(s, "spec.clusterIP: no address is left in the service range");
@@ -168,8 +203,9 @@ class Allocator {
 
   const kube::ObjectMap<kube::Service>& services_;
   const ServiceTable& table_;
-  Range range_;
-  std::uint32_t cursor_ = 9;  // the first ten are left to those who write addresses by hand (kubernetes, DNS)
+  std::vector<ServiceRange> ranges_;  // not empty
+  // By family. The first ten are left to those who write addresses by hand (kubernetes, DNS).
+  std::array<std::uint32_t, proxy::kFamilies.size()> cursors_{9, 9};
   std::map<std::string, std::string> ips_;
   std::map<std::pair<std::int32_t, std::string>, std::string> node_ports_;
   ServiceTable fresh_;
@@ -180,13 +216,13 @@ class Allocator {
 
 Result<AllocatedServices> allocate_services(const kube::ObjectMap<kube::Service>& services, const ServiceTable& table,
                                             const std::string& cidr) {
-  TRY(const auto range, parse_range(cidr));
-  return Allocator(services, table, range).run();
+  TRY(auto ranges, parse_service_ranges(cidr));
+  return Allocator(services, table, std::move(ranges)).run();
 }
 
 std::string encode_table(const ServiceTable& table) {
   nlohmann::json out = nlohmann::json::object();
-  for (const auto& [key, a] : table) out[key] = {{"clusterIP", a.cluster_ip}, {"nodePorts", a.node_ports}};
+  for (const auto& [key, a] : table) out[key] = {{"clusterIPs", a.cluster_ips}, {"nodePorts", a.node_ports}};
   return out.dump();
 }
 
@@ -195,8 +231,11 @@ Result<ServiceTable> decode_table(const std::string& text) {
     const auto json = nlohmann::json::parse(text);
     ServiceTable out;
     for (const auto& [key, value] : json.items()) {
-      out[key] = {value.at("clusterIP").get<std::string>(),
-                  value.at("nodePorts").get<std::map<std::string, std::int32_t>>()};
+      // Before there were several addresses "clusterIP" was the one, or empty.
+      std::vector<std::string> ips;
+      if (const auto one = value.value("clusterIP", ""); !one.empty()) ips.push_back(one);
+      if (value.contains("clusterIPs")) ips = value["clusterIPs"].get<std::vector<std::string>>();
+      out[key] = {std::move(ips), value.at("nodePorts").get<std::map<std::string, std::int32_t>>()};
     }
     return out;
   } catch (const nlohmann::json::exception& e) {

@@ -13,7 +13,7 @@
 namespace keelson::agent {
 
 struct ServiceAllocation {
-  std::string cluster_ip;
+  std::vector<std::string> cluster_ips;            // at most one per address family, in the order of the Service's
   std::map<std::string, std::int32_t> node_ports;  // by "PORT/PROTOCOL"
   bool operator==(const ServiceAllocation&) const = default;
 };
@@ -26,7 +26,8 @@ struct AllocatedServices {
   std::vector<SourceProblem> problems;                         // conflicts, exhausted ranges
 };
 
-// `cidr`: range of cluster IPs, e.g. "10.96.0.0/16". Errors: it cannot be read.
+// `cidr`: the ranges of cluster IPs (service_range.hpp). Errors: they cannot be read. A Service has addresses of the
+// families that it asks for, or of the first range's (k8s pkg/registry/core/service/storage/alloc.go).
 Result<AllocatedServices> allocate_services(const kube::ObjectMap<kube::Service>& services, const ServiceTable& table,
                                             const std::string& cidr);
 

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from .netns import IPV6
 from .process import Timeout, wait_for
 from .runtime import mounts_below
 
@@ -22,8 +23,9 @@ class Leaks:
         """With the agent ended and `keelson cleanup` done: no rule and no mount may be there."""
         rules = [
             line
+            for tool in ("iptables", *(["ip6tables"] if IPV6 else []))
             for table in ("nat", "filter", "mangle")
-            for line in self.node.rules(table).splitlines()
+            for line in self.node.rules(table, tool).splitlines()
             if line.startswith((":KUBE-", "-A KUBE-")) or "-j KUBE-" in line
         ]
         rules += [line for line in self.node.nft_tables() if line.endswith(" kube-proxy")]

@@ -1,10 +1,15 @@
 """A node's network namespace with an outside world: a client namespace joined by a veth pair, so that NodePorts and
 ClusterIPs can be reached from beyond the node. Addresses need not be unique, they live in the namespaces."""
 
+import pathlib
+
 from .process import run
 
 NODE_IP = "192.168.77.2"
 CLIENT_IP = "192.168.77.1"
+NODE_IP6 = "fd00:77::2"
+CLIENT_IP6 = "fd00:77::1"
+IPV6 = pathlib.Path("/proc/net/if_inet6").exists()
 
 
 class Network:
@@ -34,11 +39,15 @@ class Network:
             "netns",
             self.client,
         )
-        for netns, own, other in ((self.node, NODE_IP, CLIENT_IP), (self.client, CLIENT_IP, NODE_IP)):
+        ends = ((self.node, NODE_IP, CLIENT_IP, NODE_IP6, CLIENT_IP6), (self.client, CLIENT_IP, NODE_IP, CLIENT_IP6, NODE_IP6))
+        for netns, own, other, own6, other6 in ends:
             self.run("ip", "link", "set", "lo", "up", netns=netns)
             self.run("ip", "addr", "add", f"{own}/24", "dev", "eth0", netns=netns)
             self.run("ip", "link", "set", "eth0", "up", netns=netns)
             self.run("ip", "route", "add", "default", "via", other, netns=netns)
+            if IPV6:
+                self.run("ip", "addr", "add", f"{own6}/64", "dev", "eth0", "nodad", netns=netns)
+                self.run("ip", "route", "add", "default", "via", other6, netns=netns)
 
     def enter(self, *command, netns: str | None = None) -> list:
         """The command line that runs `command` in the namespace; mounts stay the machine's, unlike with ip netns exec."""

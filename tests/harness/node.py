@@ -15,18 +15,25 @@ from . import paths
 from .agent import Agent
 from .faults import CriProxy
 from .leaks import Leaks
-from .netns import NODE_IP, Network
+from .netns import IPV6, NODE_IP, NODE_IP6, Network
 from .process import Timeout, wait_for
 from .runtime import Containerd, remove_folder
 
 CLUSTER_CIDR = "10.88.0.0/16"
+CLUSTER_CIDR6 = "fd00:88::/64"
 SERVICE_CIDR = "10.97.0.0/16"
+SERVICE_CIDR6 = "fd00:97::/112"
 IMAGES = ["pause", "busybox", "testapp", "testapp-user"]
 _numbers = itertools.count(1)
 
 
-def bridge_conflist(ipam: pathlib.Path, bridge: str = "kbr0", subnet: str = CLUSTER_CIDR, name: str = "pods") -> dict:
+def bridge_conflist(
+    ipam: pathlib.Path, bridge: str = "kbr0", subnet: str = CLUSTER_CIDR, name: str = "pods", subnet6: str = ""
+) -> dict:
     """The real network of the pods: bridge with masquerade and hairpin, host-local addresses, portmap for hostPort."""
+    ranges, routes = [[{"subnet": subnet}]], [{"dst": "0.0.0.0/0"}]
+    if subnet6:
+        ranges, routes = [*ranges, [{"subnet": subnet6}]], [*routes, {"dst": "::/0"}]
     return {
         "cniVersion": "1.0.0",
         "name": name,
@@ -39,8 +46,8 @@ def bridge_conflist(ipam: pathlib.Path, bridge: str = "kbr0", subnet: str = CLUS
                 "hairpinMode": True,
                 "ipam": {
                     "type": "host-local",
-                    "ranges": [[{"subnet": subnet}]],
-                    "routes": [{"dst": "0.0.0.0/0"}],
+                    "ranges": ranges,
+                    "routes": routes,
                     "dataDir": str(ipam),
                 },
             },
@@ -62,6 +69,8 @@ class Machine:
         try:
             self.network = Network(self.name)
             self.network.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+            if IPV6:
+                self.network.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
             self.shim_dir = self.folder / "shim.d"
             self.containerd = Containerd(self.folder / "ctrd", self.shim_dir, version, self.network.enter)
             self.containerd.import_images(images or IMAGES)
@@ -79,7 +88,7 @@ class Machine:
 
 class Node:
     """An agent with a fresh root and manifest folder on a Machine. Names are resolved in namespace default unless given.
-    With `proxy` there is a CriProxy between it and the runtime."""
+    With `proxy` there is a CriProxy between it and the runtime; with `ipv6` node, pods and Services have both families."""
 
     def __init__(
         self,
@@ -89,6 +98,7 @@ class Node:
         start: bool = True,
         env: dict | None = None,
         proxy: bool = False,
+        ipv6: bool = False,
     ):
         self.machine, self.network, self.containerd = machine, machine.network, machine.containerd
         self.name = f"{machine.name}n{next(_numbers)}"
@@ -103,7 +113,7 @@ class Node:
         self.cni_bin.mkdir()
         for plugin in paths.CNI_BIN.iterdir():
             (self.cni_bin / plugin.name).symlink_to(plugin)
-        self.conflist(bridge_conflist(self.ipam))
+        self.conflist(bridge_conflist(self.ipam, subnet6=CLUSTER_CIDR6 if ipv6 else ""))
         self.uids: set[str] = set()
         self.proxy = CriProxy(self.folder, self.containerd.socket) if proxy else None
         command = [
@@ -118,13 +128,13 @@ class Node:
             "--container-runtime-endpoint",
             (self.proxy or self.containerd).endpoint,
             "--node-ip",
-            NODE_IP,
+            f"{NODE_IP},{NODE_IP6}" if ipv6 else NODE_IP,
             "--hostname-override",
             self.name,
             "--cluster-cidr",
-            CLUSTER_CIDR,
+            f"{CLUSTER_CIDR},{CLUSTER_CIDR6}" if ipv6 else CLUSTER_CIDR,
             "--service-cidr",
-            SERVICE_CIDR,
+            f"{SERVICE_CIDR},{SERVICE_CIDR6}" if ipv6 else SERVICE_CIDR,
             "--install-cni-shim",
             machine.shim_dir,
             "--log-level",
@@ -250,14 +260,14 @@ class Node:
         """One TCP or UDP exchange with a test pod, from the node or from beyond it."""
         netns = self.network.client if outside else self.network.node
         script = (
-            "import socket,sys;p,ip,port,text=sys.argv[1:];s=socket.socket(socket.AF_INET,"
+            "import socket,sys;p,ip,port,text=sys.argv[1:];s=socket.socket(socket.AF_INET6 if ':' in ip else socket.AF_INET,"
             "socket.SOCK_DGRAM if p=='udp' else socket.SOCK_STREAM);s.settimeout(2);s.connect((ip,int(port)));"
             "s.send((text+'\\n').encode());print(s.recv(4096).decode(),end='')"
         )
         return self.network.run("python3", "-c", script, protocol, ip, port, text, netns=netns, check=check)
 
-    def rules(self, table: str = "nat") -> str:
-        return self.network.run("iptables-save", "-t", table).stdout
+    def rules(self, table: str = "nat", tool: str = "iptables") -> str:
+        return self.network.run(f"{tool}-save", "-t", table).stdout
 
     def nft_tables(self) -> list[str]:
         return self.network.run("nft", "list", "tables").stdout.splitlines()

@@ -38,7 +38,7 @@ TEST_CASE("Services get addresses of the range", "[allocate]") {
   CHECK(spec_of(a, "aa").cluster_ips == std::vector<std::string>{"10.96.0.10"});
   CHECK(spec_of(a, "bb").cluster_ip == "10.96.0.11");
   CHECK(spec_of(a, "aa").ports[0].node_port == 0);
-  CHECK(a.table.at("default/aa") == ServiceAllocation{"10.96.0.10", {}});
+  CHECK(a.table.at("default/aa") == ServiceAllocation{{"10.96.0.10"}, {}});
 }
 
 TEST_CASE("which Services get what", "[allocate]") {
@@ -116,7 +116,7 @@ TEST_CASE("the same number twice is a problem of the second", "[allocate]") {
   CHECK(a.problems[1].message == "spec.ports: nodePort 31000/TCP is taken by Service default/aa");
   CHECK(allocate(service("aa", "type: NodePort, clusterIP: 10.96.1.1", "nodePort: 31000") +
                      service("bb", "type: NodePort, clusterIP: 10.96.1.1", "nodePort: 31000"),
-                 ServiceTable{{"default/bb", {"10.96.0.50", {{"80/TCP", 30500}}}}})
+                 ServiceTable{{"default/bb", {{"10.96.0.50"}, {{"80/TCP", 30500}}}}})
             .problems.size() == 2);  // what it had before does not count against what it asks for
 }
 
@@ -130,6 +130,67 @@ TEST_CASE("node ports are apart by protocol, and several of one Service differ",
   CHECK(ports[1].node_port == 30000);
   CHECK(ports[2].node_port == 30001);
   CHECK(a.table.at("default/dns").node_ports.size() == 3);
+}
+
+TEST_CASE("Services have the address families that they ask for", "[allocate]") {
+  using Texts = std::vector<std::string>;
+  constexpr const char* kBoth = "10.96.0.0/16,fd00:96::/112";
+  struct Row {
+    const char* cidr;
+    const char* spec;
+    Texts ips, families;
+    std::size_t problems;
+  };
+  const auto row = GENERATE(values<Row>({
+      {kBoth, "", {"10.96.0.10"}, {"IPv4"}, 0},
+      {"fd00:96::/112,10.96.0.0/16", "", {"fd00:96::a"}, {"IPv6"}, 0},
+      {kBoth, "ipFamilies: [IPv6]", {"fd00:96::a"}, {"IPv6"}, 0},
+      {kBoth, "ipFamilyPolicy: PreferDualStack", {"10.96.0.10", "fd00:96::a"}, {"IPv4", "IPv6"}, 0},
+      {kBoth,
+       "ipFamilyPolicy: RequireDualStack, ipFamilies: [IPv6, IPv4]",
+       {"fd00:96::a", "10.96.0.10"},
+       {"IPv6", "IPv4"},
+       0},
+      {kBoth,
+       "ipFamilyPolicy: RequireDualStack, clusterIP: 'fd00:96::0050'",
+       {"fd00:96::50", "10.96.0.10"},
+       {"IPv6", "IPv4"},
+       0},
+      {kBoth,
+       "ipFamilyPolicy: RequireDualStack, clusterIP: 10.96.7.7, clusterIPs: [10.96.7.7, 'fd00:96::7']",
+       {"10.96.7.7", "fd00:96::7"},
+       {"IPv4", "IPv6"},
+       0},
+      {kCidr, "ipFamilyPolicy: PreferDualStack", {"10.96.0.10"}, {"IPv4"}, 0},
+      {kCidr, "ipFamilyPolicy: RequireDualStack", {"10.96.0.10"}, {"IPv4"}, 1},
+      {kCidr, "ipFamilies: [IPv6]", {}, {}, 1},
+      {kCidr, "clusterIP: 'fd00::7'", {"fd00::7"}, {"IPv6"}, 0},
+  }));
+  INFO(row.cidr << " " << row.spec);
+  const auto a = allocate(service("aa", row.spec), {}, row.cidr);
+  const auto& spec = spec_of(a, "aa");
+  CHECK(spec.cluster_ips == row.ips);
+  CHECK(spec.cluster_ip == (row.ips.empty() ? "" : row.ips.front()));
+  CHECK(spec.ip_families == row.families);
+  CHECK(a.problems.size() == row.problems);
+  if (row.problems > 0) CHECK(a.problems[0].message == "spec.ipFamilies: the service range has no IPv6 addresses");
+  const auto table = decode_table(encode_table(a.table));
+  REQUIRE(table.has_value());
+  CHECK(spec_of(allocate(service("a0", row.spec) + service("aa", row.spec), *table, row.cidr), "aa").cluster_ips ==
+        row.ips);
+}
+
+TEST_CASE("ranges of IPv6", "[allocate]") {
+  std::string yaml;
+  for (const char* name : {"a1", "a2", "a3", "a4"}) yaml += service(name);
+  const auto a = allocate(yaml, {}, "fd00::fffc/126");
+  std::set<std::string> ips;
+  for (const auto& s : a.services) ips.insert(s->spec.cluster_ip);
+  CHECK(ips == std::set<std::string>{"fd00::fffd", "fd00::fffe", "fd00::ffff", ""});
+  CHECK(a.problems.size() == 1);
+  for (const char* cidr : {"10.96.0.0/16,10.97.0.0/16", "10.96.0.0/16,fd00::/112,fd01::/112"}) {
+    CHECK_FALSE(allocate_services({}, {}, cidr).has_value());
+  }
 }
 
 TEST_CASE("a range can be used up", "[allocate]") {
@@ -146,18 +207,20 @@ TEST_CASE("a range can be used up", "[allocate]") {
 }
 
 TEST_CASE("ranges and tables that cannot be read are errors", "[allocate]") {
-  for (const char* cidr :
-       {"", "10.96.0.0", "10.96.0.0/7", "10.96.0.0/31", "10.96.0.0/", "10.96.0/16", "fd00::/108", "x/16"}) {
+  for (const char* cidr : {"", "10.96.0.0", "10.96.0.0/7", "10.96.0.0/31", "10.96.0.0/", "10.96.0/16", "fd00::/63",
+                           "fd00::/127", "x/16"}) {
     INFO(cidr);
     const auto out = allocate_services({}, {}, cidr);
     REQUIRE_FALSE(out.has_value());
-    CHECK(out.error().message.find("is not an IPv4 range") != std::string::npos);
+    CHECK(out.error().message.find("is not a range") != std::string::npos);
   }
-  for (const char* text : {"", "[", "{\"a\": 1}", "{\"a\": {\"clusterIP\": 1, \"nodePorts\": {}}}"}) {
+  for (const char* text : {"", "[", "{\"a\": 1}", "{\"a\": {\"clusterIPs\": 1, \"nodePorts\": {}}}"}) {
     INFO(text);
     CHECK_FALSE(decode_table(text).has_value());
   }
   CHECK(decode_table("{}")->empty());
+  CHECK(decode_table(R"({"default/aa": {"clusterIP": "10.96.0.10", "nodePorts": {}}})") ==
+        ServiceTable{{"default/aa", {{"10.96.0.10"}, {}}}});
 }
 
 }  // namespace keelson::agent::test
