@@ -174,6 +174,94 @@ def test_policy_local_keeps_the_clients_address(node, backend):
         assert seen.startswith(f"{CLIENT_IP}:"), f"{url}: {seen}"
 
 
+def elsewhere(ip: str | None, port: int = 9000, node: str = "another-node") -> dict:
+    """The EndpointSlice of a Service "web" without selector: that endpoint on another node, or none."""
+    endpoints = [{"addresses": [ip], "nodeName": node, "conditions": {"ready": True}}] if ip else []
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "web-far", "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv4",
+        "ports": [{"name": "", "port": port, "protocol": "TCP"}],
+        "endpoints": endpoints,
+    }
+
+
+def far_service(**spec) -> dict:
+    made = service("web", {"port": 80, "nodePort": 30111}, type="LoadBalancer", externalIPs=[EXTERNAL_IP], **spec)
+    del made["spec"]["selector"]
+    return made | {"status": {"loadBalancer": {"ingress": [{"ip": VIP}]}}}
+
+
+@pytest.fixture
+def far_server(node):
+    """An endpoint beyond the node: what it answers tells the address that it sees."""
+    script = (
+        "import http.server as h\n"
+        "class H(h.BaseHTTPRequestHandler):\n"
+        "  def do_GET(s):s.send_response(200);s.end_headers();s.wfile.write(s.client_address[0].encode())\n"
+        "  def log_message(s,*a):pass\n"
+        "h.ThreadingHTTPServer(('',9000),H).serve_forever()\n"
+    )
+    server = subprocess.Popen(node.network.enter("python3", "-c", script, netns=node.network.client))
+    node.wait_for(lambda: node.fetch(f"http://{CLIENT_IP}:9000/"), what="the server beyond the node")
+    yield server
+    server.kill()
+    server.wait()
+
+
+def became(node, url: str, outside: bool = False) -> str:
+    """What becomes of a connection: answered, rejected at once, or dropped."""
+    code = node.fetch(url, outside=outside, check=False, timeout=0.7).returncode
+    return {0: "answered", 7: "rejected", 28: "dropped"}.get(code, f"curl {code}")
+
+
+def no_local_endpoints(node, policy: str) -> int:
+    text = node.fetch("http://127.0.0.1:10249/metrics").stdout
+    name = f'kubeproxy_sync_proxy_rules_no_local_endpoints_total{{ip_family="IPv4",traffic_policy="{policy}"}} '
+    return sum(int(float(line.removeprefix(name))) for line in text.splitlines() if line.startswith(name))
+
+
+def test_external_policy_local_without_local_endpoints_drops(node, backend, far_server):
+    """A load balancer that still sends here has to take the silence for a dead node; the node's own are served."""
+    node.apply("svc.yaml", far_service(externalTrafficPolicy="Local"))
+    node.apply("slice.yaml", elsewhere(CLIENT_IP))
+    ip = address(node)
+    node.wait_for(lambda: became(node, f"http://{ip}/") == "answered", what="the ClusterIP has policy Cluster")
+    outside = [f"http://{NODE_IP}:30111/", f"http://{EXTERNAL_IP}/", f"http://{VIP}/"]
+    assert {url: became(node, url, outside=True) for url in outside} == dict.fromkeys(outside, "dropped")
+    inside = [f"http://{NODE_IP}:30111/", f"http://{EXTERNAL_IP}/"]
+    assert {url: became(node, url) for url in inside} == dict.fromkeys(inside, "answered"), "the node's own processes"
+    assert (no_local_endpoints(node, "external"), no_local_endpoints(node, "internal")) == (1, 0)
+    assert "dropped: policy Local" in node.cli("explain", "service", "web").stdout
+    node.apply("slice.yaml", elsewhere(None))
+    node.wait_for(lambda: became(node, f"http://{ip}/") == "rejected", what="no endpoint at all: rejected")
+    # Of many at once the kernel answers only some: it limits its ICMP errors.
+    for url in outside:
+        node.wait_for(lambda url=url: became(node, url, outside=True) == "rejected", what=f"{url} is rejected")
+    node.apply("slice.yaml", elsewhere(CLIENT_IP, node=node.name))
+    for url in outside:
+        node.wait_for(lambda url=url: became(node, url) == "answered", what=f"{url} is served by an endpoint here")
+
+
+def test_internal_policy_local_without_local_endpoints_drops(node, backend, far_server):
+    node.apply("client.yaml", pod("client"))
+    node.wait_ready("client")
+    node.apply("svc.yaml", far_service(internalTrafficPolicy="Local"))
+    node.apply("slice.yaml", elsewhere(CLIENT_IP))
+    ip = address(node)
+    node_port = f"http://{NODE_IP}:30111/"
+    node.wait_for(lambda: became(node, node_port) == "answered", what="the NodePort has policy Cluster")
+    assert became(node, f"http://{ip}/") == "dropped"
+    from_pod = node.exec("client", "timeout", "1", "wget", "-qO-", f"http://{ip}/", check=False)
+    assert from_pod.returncode in (124, 143) and not from_pod.stdout, f"a pod hears nothing: {from_pod}"
+    assert (no_local_endpoints(node, "external"), no_local_endpoints(node, "internal")) == (0, 1)
+    node.apply("slice.yaml", elsewhere(None))
+    node.wait_for(lambda: became(node, f"http://{ip}/") == "rejected", what="no endpoint at all: rejected")
+    node.apply("slice.yaml", elsewhere(CLIENT_IP, node=node.name))
+    node.wait_for(lambda: became(node, f"http://{ip}/") == "answered", what="an endpoint on this node serves")
+
+
 def test_node_port_on_localhost(node, backend):
     if backend == "nftables":
         pytest.skip("as upstream: no NodePorts on localhost with nftables")

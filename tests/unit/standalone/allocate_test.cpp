@@ -219,7 +219,7 @@ TEST_CASE("ranges and tables that cannot be read are errors", "[allocate]") {
     CHECK_FALSE(decode_table(text).has_value());
   }
   CHECK(decode_table("{}")->empty());
-  CHECK(decode_table(R"({"default/aa": {"clusterIP": "10.96.0.10", "nodePorts": {}}})") ==
+  CHECK(decode_table(R"({"default/aa": {"clusterIP": "10.96.0.10", "nodePorts": {}}})").value() ==
         ServiceTable{{"default/aa", {{"10.96.0.10"}, {}}}});
 }
 
