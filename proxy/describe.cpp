@@ -37,9 +37,40 @@ void describe_external(const ExternalAddresses& external, kube::Service& out) {
   }
 }
 
+void set_created(kube::ObjectMeta& meta, std::uint32_t seconds) {
+  if (seconds != 0) meta.creation_timestamp = kube::Time(std::chrono::seconds(seconds));
+}
+
+void describe_ports(const std::vector<ServicePort>& ports, const NamePool& names, kube::ServiceSpec& out) {
+  for (const ServicePort& port : ports) {
+    kube::ServicePort& made = out.ports.emplace_back();
+    made.name = names.text(port.name);
+    made.protocol = protocol_name(port.protocol);
+    made.port = port.port;
+    made.node_port = port.node_port;
+    if (port.node_port != 0) out.type = "NodePort";
+  }
+}
+
+std::shared_ptr<const kube::Service> describe(std::string_view key, const RulelessService& in, const NamePool& names) {
+  auto out = std::make_shared<kube::Service>();
+  set_key(out->metadata, key);
+  set_created(out->metadata, in.created);
+  out->spec.cluster_ip = in.cluster_ip;
+  if (!in.cluster_ip.empty()) out->spec.cluster_ips = {in.cluster_ip};
+  out->spec.type = "ClusterIP";
+  describe_ports(in.ports, names, out->spec);
+  if (in.why == RulelessService::Why::external_name) {
+    out->spec.type = "ExternalName";
+    out->spec.external_name = in.text;
+  }
+  return out;
+}
+
 std::shared_ptr<const kube::Service> describe(const ServiceEntry& entry, const NamePool& names) {
   auto out = std::make_shared<kube::Service>();
   set_key(out->metadata, entry.key);
+  set_created(out->metadata, entry.spec->created);
   const ServiceSpec& in = *entry.spec;
   kube::ServiceSpec& spec = out->spec;
   for (const IpAddress& ip : in.cluster_ips) {
@@ -49,14 +80,7 @@ std::shared_ptr<const kube::Service> describe(const ServiceEntry& entry, const N
   }
   if (!spec.cluster_ips.empty()) spec.cluster_ip = spec.cluster_ips.front();
   spec.type = "ClusterIP";
-  for (const ServicePort& port : in.ports) {
-    kube::ServicePort& made = spec.ports.emplace_back();
-    made.name = names.text(port.name);
-    made.protocol = protocol_name(port.protocol);
-    made.port = port.port;
-    made.node_port = port.node_port;
-    if (port.node_port != 0) spec.type = "NodePort";
-  }
+  describe_ports(in.ports, names, spec);
   if (in.external) {
     describe_external(*in.external, *out);
     if (!in.external->vips.empty()) spec.type = "LoadBalancer";
@@ -118,6 +142,7 @@ std::vector<std::shared_ptr<const kube::Service>> describe_services(const Model&
   for (const auto& [key, entry] : model.services()) {
     if (entry->spec) out.push_back(describe(*entry, model.names()));
   }
+  for (const auto& [key, service] : model.ruleless()) out.push_back(describe(key, *service, model.names()));
   sort_by_key(out);
   return out;
 }

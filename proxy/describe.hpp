@@ -14,7 +14,7 @@ struct Service;
 
 namespace keelson::proxy {
 
-// The Services that have rules, by namespace and name.
+// All Services, by namespace and name, those without rules among them.
 [[nodiscard]] std::vector<std::shared_ptr<const kube::Service>> describe_services(const Model& model);
 // The slices that name a Service, by namespace and name. nodeName is known of endpoints on `node_name` only.
 [[nodiscard]] std::vector<std::shared_ptr<const kube::EndpointSlice>> describe_slices(const Model& model,

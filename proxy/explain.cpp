@@ -117,6 +117,11 @@ std::vector<std::string> services_named(const Model& model, const std::string& n
     const std::size_t slash = key.find('/');
     if (key.substr(slash + 1) == name && (ns.empty() || key.substr(0, slash) == ns)) out.emplace_back(key);
   }
+  for (const auto& [key, service] : model.ruleless()) {
+    const std::size_t slash = key.find('/');
+    const bool known = model.find(key) != nullptr;  // by its slices
+    if (!known && key.substr(slash + 1) == name && (ns.empty() || key.substr(0, slash) == ns)) out.push_back(key);
+  }
   std::sort(out.begin(), out.end());
   return out;
 }

@@ -43,7 +43,13 @@ void Model::drop_if_empty(const ServiceEntry& gone) {
   if (!gone.spec && gone.slices.empty()) services_.erase(services_.find(gone.key));
 }
 
-void Model::apply_service(const std::string& key, std::unique_ptr<ServiceSpec> spec) {
+void Model::apply_service(const std::string& key, std::unique_ptr<ServiceSpec> spec,
+                          std::unique_ptr<RulelessService> ruleless) {
+  if (ruleless) {
+    ruleless_[key] = std::move(ruleless);
+  } else {
+    ruleless_.erase(key);
+  }
   if (!spec && !services_.contains(key)) return;
   ServiceEntry& e = entry(key);
   dirty_.insert(key);

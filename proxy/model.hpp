@@ -54,9 +54,26 @@ struct ServiceSpec {
   std::vector<ServicePort> ports;
   std::unique_ptr<ExternalAddresses> external;
   std::uint32_t affinity_seconds = 0;  // 0: sessionAffinity None
+  std::uint32_t created = 0;           // seconds since 1970; 0: not known
   std::uint16_t health_check_node_port = 0;
   bool internal_local = false;
   bool external_local = false;
+};
+
+// A Service that has no rules here, kept to be told of and nothing else.
+struct RulelessService {
+  enum class Why : std::uint8_t {
+    headless,       // DNS gives the addresses of its pods
+    external_name,  // DNS gives another name: `text`
+    other_proxy,    // a label leaves it to another proxy: `text`, "name=value" or "name"
+    no_address,     // it has no ClusterIP yet
+    unusable,       // its name is none that the API server lets through
+  };
+  Why why = Why::headless;
+  std::string text;
+  std::string cluster_ip;  // as written
+  std::vector<ServicePort> ports;
+  std::uint32_t created = 0;
 };
 
 // Endpoint conditions and topology of one address, as bits.
@@ -98,8 +115,10 @@ struct ServiceEntry {
 
 class Model {
  public:
-  // Puts the Service in place of the one with the same key; a null spec removes it.
-  void apply_service(const std::string& key, std::unique_ptr<ServiceSpec> spec);
+  // Puts the Service in place of the one with the same key; a null spec removes it, or says by `ruleless` that it is
+  // there without rules.
+  void apply_service(const std::string& key, std::unique_ptr<ServiceSpec> spec,
+                     std::unique_ptr<RulelessService> ruleless = nullptr);
   // Puts the slice `id` ("namespace/name") in place, for the Service `service`, which may not exist yet and may differ
   // from the one the slice named before.
   void apply_endpoint_slice(const std::string& id, const std::string& service, Slice slice);
@@ -111,6 +130,10 @@ class Model {
   [[nodiscard]] const ServiceEntry* find(const std::string& key) const;
   [[nodiscard]] const std::unordered_map<std::string_view, std::unique_ptr<ServiceEntry>>& services() const {
     return services_;
+  }
+  // By "namespace/name".
+  [[nodiscard]] const std::unordered_map<std::string, std::unique_ptr<RulelessService>>& ruleless() const {
+    return ruleless_;
   }
   // Keys of the Services of which something changed since the last call.
   [[nodiscard]] std::vector<std::string> take_dirty();
@@ -130,7 +153,8 @@ class Model {
 
   NamePool names_;
   std::unordered_map<std::string_view, std::unique_ptr<ServiceEntry>> services_;  // keyed by the entry's own key
-  std::unordered_map<std::string, ServiceEntry*> slice_index_;                    // slice id -> the Service it names
+  std::unordered_map<std::string, std::unique_ptr<RulelessService>> ruleless_;
+  std::unordered_map<std::string, ServiceEntry*> slice_index_;  // slice id -> the Service it names
   std::unordered_set<std::string> dirty_;
   std::array<std::size_t, 2> endpoint_counts_{};
   std::string zone_;

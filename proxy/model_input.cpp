@@ -135,6 +135,45 @@ std::uint32_t affinity_seconds(const kube::ServiceSpec& in) {
   return seconds > 0 ? static_cast<std::uint32_t>(seconds) : kDefaultAffinitySeconds;
 }
 
+std::uint32_t created_seconds(const kube::ObjectMeta& meta) {
+  if (!meta.creation_timestamp) return 0;
+  return static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(meta.creation_timestamp->time_since_epoch()).count());
+}
+
+using Why = RulelessService::Why;
+
+// Nothing: it has rules.
+std::optional<Why> why_ruleless(const kube::Service& service) {
+  const kube::ServiceSpec& in = service.spec;
+  const std::string& first = in.cluster_ips.empty() ? in.cluster_ip : in.cluster_ips.front();
+  if (left_to_others(service.metadata)) return Why::other_proxy;
+  if (in.type == "ExternalName") return Why::external_name;
+  if (first == "None") return Why::headless;
+  if (first.empty()) return Why::no_address;
+  if (!is_plain(service.metadata.ns) || !is_plain(service.metadata.name)) return Why::unusable;
+  return std::nullopt;
+}
+
+std::unique_ptr<RulelessService> read_ruleless(const kube::Service& service, Why why, NamePool& names) {
+  auto out = std::make_unique<RulelessService>();
+  out->why = why;
+  out->cluster_ip = service.spec.cluster_ip;
+  out->created = created_seconds(service.metadata);
+  if (why == Why::external_name) out->text = service.spec.external_name;
+  for (const char* label : {kHeadlessLabel, kProxyNameLabel}) {
+    const auto it = service.metadata.labels.find(label);
+    if (why != Why::other_proxy || it == service.metadata.labels.end()) continue;
+    out->text = it->second.empty() ? it->first : it->first + '=' + it->second;
+  }
+  std::vector<std::string> ignored;  // of no use but to be shown
+  Problems problems("Service", service.metadata, ignored);
+  ServiceSpec spec;
+  read_ports(service.spec, spec, names, problems);
+  out->ports = std::move(spec.ports);
+  return out;
+}
+
 // "" when the hints name no zone, else ",zone1,zone2,".
 std::string zone_hint_text(const std::vector<std::string>& zones) {
   if (zones.empty()) return {};
@@ -177,17 +216,19 @@ void read_slice_ports(const kube::EndpointSlice& in, Slice& out, NamePool& names
 ServiceInput read_service(const kube::Service& service, NamePool& names) {
   ServiceInput result;
   const kube::ServiceSpec& in = service.spec;
-  const std::string& first = in.cluster_ips.empty() ? in.cluster_ip : in.cluster_ips.front();
-  if (first.empty() || first == "None" || in.type == "ExternalName" || left_to_others(service.metadata)) return result;
-  Problems problems("Service", service.metadata, result.problems);
-  if (!is_plain(service.metadata.ns) || !is_plain(service.metadata.name)) {
-    problems.add("metadata", "name or namespace is not a DNS name");
+  if (const auto why = why_ruleless(service)) {
+    result.ruleless = read_ruleless(service, *why, names);
+    if (*why == Why::unusable) {
+      Problems("Service", service.metadata, result.problems).add("metadata", "name or namespace is not a DNS name");
+    }
     return result;
   }
+  Problems problems("Service", service.metadata, result.problems);
   auto spec = std::make_unique<ServiceSpec>();
   read_cluster_ips(in, *spec, problems);
   read_ports(in, *spec, names, problems);
   read_external(service, *spec, problems);
+  spec->created = created_seconds(service.metadata);
   spec->affinity_seconds = affinity_seconds(in);
   const bool reachable_from_outside = in.type == "NodePort" || in.type == "LoadBalancer" || !in.external_ips.empty();
   spec->external_local = in.external_traffic_policy == "Local" && reachable_from_outside;

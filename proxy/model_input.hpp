@@ -16,8 +16,9 @@ struct Service;
 namespace keelson::proxy {
 
 struct ServiceInput {
-  std::unique_ptr<ServiceSpec> spec;  // null: no rules (headless, ExternalName, left to another proxy, unusable)
-  std::vector<std::string> problems;  // what was ignored: "Service ns/name: field: reason"
+  std::unique_ptr<ServiceSpec> spec;          // null: no rules
+  std::unique_ptr<RulelessService> ruleless;  // why not
+  std::vector<std::string> problems;          // what was ignored: "Service ns/name: field: reason"
 };
 
 [[nodiscard]] ServiceInput read_service(const kube::Service& service, NamePool& names);

@@ -71,7 +71,7 @@ void Proxier::changed() {
 void Proxier::set_service(const kube::Service& service) {
   ServiceInput input = read_service(service, model_.names());
   log_problems(input.problems);
-  model_.apply_service(kube::object_key(service.metadata), std::move(input.spec));
+  model_.apply_service(kube::object_key(service.metadata), std::move(input.spec), std::move(input.ruleless));
   record_.service_changed();
   changed();
 }

@@ -57,6 +57,13 @@ void tune_conntrack(unsigned cpus, const ConntrackLimits& limits, const std::fil
 
 }  // namespace
 
+std::optional<ConntrackFill> read_conntrack_fill(const std::filesystem::path& root) {
+  const auto count = read_number(root / kConntrack / "nf_conntrack_count");
+  const auto max = read_number(root / kConntrack / "nf_conntrack_max");
+  if (!count || !max) return std::nullopt;
+  return ConntrackFill{*count, *max};
+}
+
 SysctlReport read_sysctls(const std::filesystem::path& root) {
   return {read_number(root / kConntrack / "nf_conntrack_tcp_be_liberal").value_or(0) != 0};
 }

@@ -2,7 +2,9 @@
 // softly: a read-only /proc/sys is a warning in the log.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include "base/chrono.hpp"
 #include "base/result.hpp"
@@ -26,6 +28,12 @@ struct SysctlReport {
 // ip_forward or bridge-nf-call-iptables is off: those are the administrator's and CNI's.
 SysctlReport tune_sysctls(bool localhost_node_ports, unsigned cpus, const ConntrackLimits& limits = {},
                           const std::filesystem::path& root = "/");
+
+// How full the kernel's table of tracked connections is, of the network namespace; nothing: it has none.
+struct ConntrackFill {
+  std::int64_t count = 0, max = 0;
+};
+[[nodiscard]] std::optional<ConntrackFill> read_conntrack_fill(const std::filesystem::path& root = "/");
 
 // Only reads; for when tuning is turned off.
 SysctlReport read_sysctls(const std::filesystem::path& root = "/");

@@ -102,12 +102,45 @@ std::string port_text(const json& port, const std::string& local_pods) {
   return out + endpoints_text(port);
 }
 
+std::string headless_text(const json& service) {
+  if (service.contains("endpointsError")) {
+    return "  Its endpoints are not known here: " + service["endpointsError"].get<std::string>() + "\n";
+  }
+  const auto endpoints = service.value("endpoints", json::array());
+  if (endpoints.empty()) return "  No endpoints: no EndpointSlice has an address for it; DNS knows the name alone.\n";
+  Table table({"", "ADDRESS", "PORTS", "NODE", "CONDITIONS", "IN DNS"});
+  for (const auto& e : endpoints) {
+    const auto node = e.value("node", "");
+    table.add({"", e.value("address", ""), e.value("ports", ""), node + (e.value("here", false) ? " (this)" : ""),
+               conditions(e), verdict(e.value("ready", false) ? "" : "not ready")});
+  }
+  return table.take();
+}
+
+// Of a Service without rules: what it is instead.
+std::string ruleless_text(const json& service) {
+  const auto key = service.value("key", ""), why = service.value("why", ""), text = service.value("text", "");
+  const std::string subject = "Service " + key + " ";
+  if (why == "headless") {
+    return subject + "is headless: it has no address and no rules; DNS answers with its endpoints' addresses.\n" +
+           headless_text(service);
+  }
+  if (why == "externalName") {
+    return subject + "is of type ExternalName: DNS answers with the name " + text +
+           "; it has no rules, and its packets are not this proxy's.\n";
+  }
+  if (why == "otherProxy")
+    return subject + "is left to another proxy by its label " + text + "; it has no rules here.\n";
+  if (why == "noAddress") return subject + "has no ClusterIP yet, and so no rules.\n";
+  if (why == "unusable") return subject + "cannot be used: its name or namespace is not a DNS name.\n";
+  return "There is no " + subject + "here, but " + std::to_string(service.value("slices", 0)) +
+         " EndpointSlices name it.\n";
+}
+
 std::string service_text(const json& service, const json& proxy) {
   const auto key = service.value("key", "");
   if (!service.value("hasRules", false)) {
-    return "Service " + key +
-           " has no rules here: it is headless, of type ExternalName, left to another proxy, or not " + "there (" +
-           std::to_string(service.value("slices", 0)) + " EndpointSlices name it).\n";
+    return ruleless_text(service);
   }
   std::string out = "Service " + key + ", " + proxy.value("mode", "") + " rules:\n";
   if (const int seconds = service.value("affinitySeconds", 0)) {
@@ -123,6 +156,16 @@ std::string service_text(const json& service, const json& proxy) {
   return out;
 }
 
+// The kernel's own trouble: no rule helps a connection that it cannot track.
+std::string conntrack_text(const json& document) {
+  if (!document.contains("conntrack")) return "";
+  const auto count = document["conntrack"].value("count", 0LL), max = document["conntrack"].value("max", 0LL);
+  if (max <= 0 || count * 10 < max * 9) return "";
+  return "The kernel tracks " + std::to_string(count) + " of at most " + std::to_string(max) + " connections" +
+         (count >= max ? ": it drops the packets of new ones" : "") +
+         " (conntrack.min and conntrack.maxPerCore of KubeProxyConfiguration).\n";
+}
+
 }  // namespace
 
 bool explains_service(const json& document) { return !document.value("services", json::array()).empty(); }
@@ -135,6 +178,7 @@ std::string explain_service_text(const json& document) {
     out += "Nothing is written yet: Services or EndpointSlices are not all known.\n";
   }
   for (const auto& error : words(proxy["errors"])) out += "Rules could not be written: " + error + "\n";
+  out += conntrack_text(document);
   if (!explains_service(document)) return out + "There is no Service \"" + document.value("subject", "") + "\" here.\n";
   bool first = true;
   for (const auto& service : document["services"]) {

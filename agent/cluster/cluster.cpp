@@ -122,7 +122,6 @@ Cluster::Cluster(ClusterNeeds needs, Prepared prepared)
                                                       statuses_, needs.facts.name, needs.options.manifests,
                                                       [this](const kube::Pod& pod) { return refused_here(pod); })),
       feed_(needs.executor, *api_, proxy_api_ ? *proxy_api_ : *api_, needs.options.proxy_enabled,
-            ServiceFeed::Which::all_with_address,
             {.set =
                  [this](const kube::Service& service) {
                    needs_.services.set_service(service);

@@ -58,6 +58,10 @@ class Cluster {
 
   [[nodiscard]] ObjectSource& objects() { return objects_; }
   [[nodiscard]] volumes::TokenSource& tokens() { return tokens_; }
+  // The EndpointSlices of one Service, asked for now.
+  Awaitable<Result<ServiceFeed::SliceList>> slices_of(std::string ns, std::string service) {
+    return feed_.slices_of(std::move(ns), std::move(service));
+  }
   // An event about this node.
   void record(const NodeEvent& event);
   // A warning about the Service "namespace/name".

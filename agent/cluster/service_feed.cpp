@@ -1,6 +1,9 @@
 #include "agent/cluster/service_feed.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "base/log.hpp"
+#include "kube/client/objects.hpp"
 
 namespace keelson::agent {
 namespace {
@@ -19,20 +22,15 @@ typename kube::ListWatch<T>::Handlers watch_handlers(const char* kind, ServiceFe
               }};
 }
 
-// kube-proxy's own selections (cmd/kube-proxy/app/server.go). Headless Services have neither rules nor variables.
+// kube-proxy's own selection of slices (cmd/kube-proxy/app/server.go).
 constexpr const char* kProxied = "!service.kubernetes.io/headless,!service.kubernetes.io/service-proxy-name";
-constexpr const char* kWithAddress = "spec.clusterIP!=None";
-
-kube::Selection service_selection(ServiceFeed::Which which) {
-  return {
-      .ns = {}, .label_selector = which == ServiceFeed::Which::proxied ? kProxied : "", .field_selector = kWithAddress};
-}
 
 }  // namespace
 
 ServiceFeed::ServiceFeed(const Executor& executor, kube::Api& service_api, kube::Api& slice_api, bool with_slices,
-                         Which which, Handlers<kube::Service> services, Handlers<kube::EndpointSlice> slices)
-    : service_watch_(executor, service_api, service_selection(which),
+                         Handlers<kube::Service> services, Handlers<kube::EndpointSlice> slices)
+    : slice_api_(slice_api),
+      service_watch_(executor, service_api, kube::Selection{},
                      watch_handlers<kube::Service>("Services", std::move(services))),
       slice_watch_(executor, slice_api, kube::Selection{.ns = {}, .label_selector = kProxied, .field_selector = {}},
                    watch_handlers<kube::EndpointSlice>("EndpointSlices", std::move(slices))),
@@ -47,6 +45,24 @@ void ServiceFeed::start() {
 Awaitable<void> ServiceFeed::stop() {
   tasks_.cancel();
   co_await tasks_.join();
+}
+
+Awaitable<Result<ServiceFeed::SliceList>> ServiceFeed::slices_of(std::string ns, std::string service) {
+  const std::string label = std::string(kube::EndpointSlice::kServiceNameLabel) + "=" + service;
+  const std::string path = kube::with_query(kube::list_path<kube::EndpointSlice>(ns), "labelSelector", label);
+  kube::ApiRequest request = kube::api_request("GET", path);
+  const Result<std::string> answer = co_await slice_api_.send(std::move(request));
+  if (!answer) co_return answer.error();
+  const auto document = kube::parse_answer(*answer);
+  if (!document) co_return document.error().context(path);
+  SliceList out;
+  const nlohmann::json& list = **document;
+  for (const auto& item : list.value("items", nlohmann::json::array())) {
+    auto slice = kube::decode<kube::EndpointSlice>(item);
+    if (!slice) co_return make_error(Errc::internal, path + ": " + slice.error().message);
+    out.push_back(std::make_shared<const kube::EndpointSlice>(std::move(*slice)));
+  }
+  co_return out;
 }
 
 }  // namespace keelson::agent

@@ -74,8 +74,25 @@ json NodeData::services() {
           {"proxy", proxy_status_json(parts_.services.proxier())}};
 }
 
-json NodeData::explain_service(const std::string& ns, const std::string& name) {
-  return explain_service_json(parts_.services.proxier(), ns, name);
+Awaitable<Result<Services::SliceList>> NodeData::slices_of(std::string ns, std::string service) {
+  if (parts_.cluster) {
+    auto asked = co_await parts_.cluster->slices_of(std::move(ns), std::move(service));
+    co_return asked;
+  }
+  Services::SliceList out;
+  for (const auto& slice : parts_.services.slices()) {
+    const auto label = slice->metadata.labels.find(kube::EndpointSlice::kServiceNameLabel);
+    const bool named = label != slice->metadata.labels.end() && label->second == service;
+    if (named && slice->metadata.ns == ns) out.push_back(slice);
+  }
+  co_return out;
+}
+
+Awaitable<json> NodeData::explain_service(std::string ns, std::string name) {
+  SlicesOf slices = [this](std::string of_ns, std::string service) {
+    return slices_of(std::move(of_ns), std::move(service));
+  };
+  return explain_service_now(parts_.services.proxier(), std::move(ns), std::move(name), std::move(slices));
 }
 
 json NodeData::workloads() {

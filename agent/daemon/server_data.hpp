@@ -4,6 +4,7 @@
 #include <map>
 
 #include "agent/daemon/daemon.hpp"
+#include "agent/daemon/services.hpp"
 #include "agent/daemon/volume_stats.hpp"
 #include "agent/server/data.hpp"
 #include "agent/stats/cpu_rates.hpp"
@@ -26,7 +27,7 @@ class NodeData final : public ServerData {
   std::string network_activity(const std::string& pod_uid) override;
   void on_change(std::function<void()> handler) override;
   nlohmann::json services() override;
-  nlohmann::json explain_service(const std::string& ns, const std::string& name) override;
+  Awaitable<nlohmann::json> explain_service(std::string ns, std::string name) override;
   nlohmann::json workloads() override;
   nlohmann::json problems() override;
   nlohmann::json status() override;
@@ -42,6 +43,8 @@ class NodeData final : public ServerData {
   SystemTime now() override;
 
  private:
+  // Of one Service: the folder's, or those that the API server has.
+  Awaitable<Result<Services::SliceList>> slices_of(std::string ns, std::string service);
   PodEntry to_entry(const PodView& view);
   nlohmann::json network_status() const;
 

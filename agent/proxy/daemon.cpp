@@ -101,6 +101,7 @@ struct ProxyDaemon::Parts {
   }
   void make_services();
   void add_routes();
+  Awaitable<void> explain(Exchange& x);
   [[nodiscard]] json status() const;
 
   Executor executor;
@@ -127,7 +128,7 @@ void ProxyDaemon::Parts::make_services() {
   services.emplace(executor, pool, options, name, ips, clock);
   services->set_node(node.get());
   feed =
-      std::make_unique<ServiceFeed>(executor, api, api, true, ServiceFeed::Which::proxied,
+      std::make_unique<ServiceFeed>(executor, api, api, true,
                                     ServiceFeed::Handlers<kube::Service>{
                                         .set = [this](const kube::Service& service) { services->set_service(service); },
                                         .removed = [this](const std::string& key) { services->remove_service(key); },
@@ -158,10 +159,17 @@ json ProxyDaemon::Parts::status() const {
 void ProxyDaemon::Parts::add_routes() {
   routes.add("GET", "/keelson/version", [](Exchange& x) { return send_json(x, {{"version", KEELSON_VERSION}}); });
   routes.add("GET", "/keelson/status", [this](Exchange& x) { return send_json(x, status()); });
-  routes.add("GET", "/keelson/explain/service", [this](Exchange& x) {
-    const auto ns = x.request.param("ns").value_or(""), service = x.request.param("name").value_or("");
-    return send_json(x, explain_service_json(services ? services->proxier() : nullptr, ns, service));
-  });
+  routes.add("GET", "/keelson/explain/service", [this](Exchange& x) { return explain(x); });
+}
+
+Awaitable<void> ProxyDaemon::Parts::explain(Exchange& x) {
+  std::string ns = x.request.param("ns").value_or(""), service = x.request.param("name").value_or("");
+  SlicesOf slices = [this](std::string of_ns, std::string of) {
+    return feed->slices_of(std::move(of_ns), std::move(of));
+  };
+  const proxy::Proxier* proxier = services ? services->proxier() : nullptr;
+  json document = co_await explain_service_now(proxier, std::move(ns), std::move(service), std::move(slices));
+  co_await send_json(x, document);
 }
 
 ProxyDaemon::ProxyDaemon(ProxyRun run) : run_(std::move(run)) {}

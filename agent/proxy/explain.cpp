@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/strings.hpp"
+#include "kube/endpoint_slice.hpp"
 #include "kube/time.hpp"
 
 namespace keelson::agent {
@@ -125,8 +126,69 @@ json port_json(const proxy::PortFate& fate, const proxy::NamePool& names) {
           {"otherPorts", std::move(others)}};
 }
 
-json service_json(const proxy::Proxier& proxier, const std::string& key) {
+const char* text_of(proxy::RulelessService::Why why) {
+  using Why = proxy::RulelessService::Why;
+  switch (why) {
+    case Why::headless:
+      return "headless";
+    case Why::external_name:
+      return "externalName";
+    case Why::other_proxy:
+      return "otherProxy";
+    case Why::no_address:
+      return "noAddress";
+    case Why::unusable:
+      return "unusable";
+  }
+  return "";
+}
+
+json headless_endpoints(const std::vector<std::shared_ptr<const kube::EndpointSlice>>& slices,
+                        const std::string& node_name) {
+  json out = json::array();
+  for (const auto& slice : slices) {
+    std::vector<std::string> ports;
+    for (const auto& p : slice->ports) {
+      if (p.port) ports.push_back(std::to_string(*p.port) + "/" + p.protocol.value_or("TCP"));
+    }
+    for (const auto& e : slice->endpoints) {
+      const std::string node = e.node_name.value_or("");
+      for (const auto& address : e.addresses) {
+        out.push_back({{"address", address},
+                       {"ports", join(ports, ",")},
+                       {"node", node},
+                       {"here", !node.empty() && node == node_name},
+                       {"ready", e.conditions.ready.value_or(true)},
+                       {"serving", e.conditions.serving.value_or(true)},
+                       {"terminating", e.conditions.terminating.value_or(false)}});
+      }
+    }
+  }
+  return out;
+}
+
+json ruleless_json(const proxy::Proxier& proxier, const std::string& key, const ExplainFacts& facts) {
+  json out = {{"key", key}, {"hasRules", false}, {"why", ""}, {"text", ""}};
+  const proxy::ServiceEntry* entry = proxier.model().find(key);
+  out["slices"] = entry == nullptr ? 0 : entry->slices.size();
+  const auto& all = proxier.model().ruleless();
+  const auto it = all.find(key);
+  if (it == all.end()) return out;
+  out["why"] = text_of(it->second->why);
+  out["text"] = it->second->text;
+  const auto slices = facts.headless.find(key);
+  if (slices == facts.headless.end()) return out;
+  if (slices->second) {
+    out["endpoints"] = headless_endpoints(*slices->second, proxier.node_name());
+  } else {
+    out["endpointsError"] = slices->second.error().message;
+  }
+  return out;
+}
+
+json service_json(const proxy::Proxier& proxier, const std::string& key, const ExplainFacts& facts) {
   const proxy::ServiceFate fate = proxier.explain(key);
+  if (!fate.has_rules) return ruleless_json(proxier, key, facts);
   json ports = json::array();
   for (const auto& port : fate.ports) ports.push_back(port_json(port, proxier.model().names()));
   const proxy::ServiceEntry* entry = proxier.model().find(key);
@@ -156,7 +218,8 @@ std::string local_pods(const proxy::ProxyConfig& config) {
 
 }  // namespace
 
-json explain_service_json(const proxy::Proxier* proxier, const std::string& ns, const std::string& name) {
+json explain_service_json(const proxy::Proxier* proxier, const std::string& ns, const std::string& name,
+                          const ExplainFacts& facts) {
   json out = {{"subject", ns.empty() ? name : ns + "/" + name}, {"services", json::array()}};
   if (proxier == nullptr) {
     out["proxy"] = {{"enabled", false}};
@@ -173,9 +236,28 @@ json explain_service_json(const proxy::Proxier* proxier, const std::string& ns, 
                   {"localPods", local_pods(proxier->config())},
                   {"errors", std::move(errors)}};
   for (const auto& key : proxy::services_named(proxier->model(), ns, name)) {
-    out["services"].push_back(service_json(*proxier, key));
+    out["services"].push_back(service_json(*proxier, key, facts));
   }
+  if (facts.fill) out["conntrack"] = {{"count", facts.fill->count}, {"max", facts.fill->max}};
   return out;
+}
+
+Awaitable<json> explain_service_now(const proxy::Proxier* proxier, std::string ns, std::string name,
+                                    SlicesOf slices_of) {
+  ExplainFacts facts;
+  facts.fill = proxy::read_conntrack_fill();
+  std::vector<std::string> keys;
+  if (proxier != nullptr) keys = proxy::services_named(proxier->model(), ns, name);
+  for (const std::string& key : keys) {
+    const auto& all = proxier->model().ruleless();
+    const auto it = all.find(key);
+    if (it == all.end() || it->second->why != proxy::RulelessService::Why::headless) continue;
+    const auto slash = key.find('/');
+    std::string of_ns = key.substr(0, slash), service = key.substr(slash + 1);
+    auto slices = co_await slices_of(std::move(of_ns), std::move(service));
+    facts.headless.emplace(key, std::move(slices));
+  }
+  co_return explain_service_json(proxier, ns, name, facts);
 }
 
 json proxy_status_json(const proxy::Proxier* proxier) {

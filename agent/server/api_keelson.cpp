@@ -96,8 +96,9 @@ void Api::add_keelson() {
 }
 
 Awaitable<void> Api::explain_service(Exchange& x) {
-  co_await send_json(x,
-                     data_.explain_service(x.request.param("ns").value_or(""), x.request.param("name").value_or("")));
+  std::string ns = x.request.param("ns").value_or(""), name = x.request.param("name").value_or("");
+  json document = co_await data_.explain_service(std::move(ns), std::move(name));
+  co_await send_json(x, document);
 }
 
 Awaitable<void> Api::explain(Exchange& x) {

@@ -57,7 +57,7 @@ class ServerData {
   // {"services": [Service...], "endpointSlices": [...], "proxy": {...}}
   virtual nlohmann::json services() = 0;
   // How packets to the Services of that name are handled: agent/proxy/explain.hpp.
-  virtual nlohmann::json explain_service(const std::string& ns, const std::string& name) = 0;
+  virtual Awaitable<nlohmann::json> explain_service(std::string ns, std::string name) = 0;
   // [{"kind", "namespace", "name", "desired", "current", "ready", "upToDate", "succeeded", "failed", "message"}...]
   virtual nlohmann::json workloads() = 0;
   // [{"file", "object", "message", "severity": "error"|"warning"}...]

@@ -1,6 +1,7 @@
 """`keelson proxy` in the place of upstream's kube-proxy, beside upstream's kubelet, and back; topology; metrics of a cluster."""
 
 import json
+import pathlib
 import re
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 from harness import paths
 from harness.cluster_node import BINARY
 from harness.manifests import deployment, pod, service, testapp
+from harness.plane import ADDRESS, POD_CIDR, cluster_role_binding
 from harness.process import Process, wait_for
 
 READY = {"readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 1}}
@@ -52,10 +54,16 @@ class Connector:
 class KeelsonProxy:
     """`keelson proxy` with kube-proxy's own configuration file on a node of the test."""
 
-    def __init__(self, node, *flags):
+    def __init__(self, node, *flags, secrets=None, env: dict | None = None):
+        """`secrets`: the folder that it finds as a pod finds its service account's."""
         self.node, self.log, self.socket = node, node.folder / "keelson-proxy.log", node.folder / "proxy.sock"
         command = [paths.BIN / "keelson", "proxy", "--socket", self.socket, *flags]
-        self.process = Process(node.network.enter(*command), self.log)
+        if secrets:
+            place = "/run/secrets/kubernetes.io/serviceaccount"
+            script = f'mount -t tmpfs run /run && mkdir -p {place} && mount --bind "$0" {place} && exec "$@"'
+            command = ["unshare", "--mount", "sh", "-c", script, secrets, *command]
+        self.log.unlink(missing_ok=True)
+        self.process = Process(node.network.enter(*command), self.log, env=env)
         wait_for(self.written, 30, "keelson proxy has written the rules")
 
     def written(self) -> bool:
@@ -147,6 +155,82 @@ def test_cleanup_beside_a_kubelet(space, third_node):
     assert done.returncode == 0
     assert "KUBE-SVC-" not in node.rules() and "KUBE-SERVICES" not in node.rules() + node.rules("filter")
     assert [line for line in node.rules("filter").splitlines() if "KUBE-FIREWALL" in line] == kubelets
+
+
+def service_account(space, folder) -> pathlib.Path:
+    """What a pod of a DaemonSet kube-proxy has in /run/secrets: token and CA of a service account that may proxy."""
+    api, name = space.cluster.api, f"{space.name}-proxier"
+    account = f"/api/v1/namespaces/{space.name}/serviceaccounts"
+    api.request("POST", account, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "kube-proxy"}})
+    subject = {"kind": "ServiceAccount", "name": "kube-proxy", "namespace": space.name}
+    api.apply(cluster_role_binding(name, "system:node-proxier", subject))
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
+    token = api.request("POST", f"{account}/kube-proxy/token", request)["status"]["token"]
+    folder.mkdir()
+    (folder / "token").write_text(token)
+    (folder / "ca.crt").write_text(space.cluster.plane.pki.ca.read_text())
+    return folder
+
+
+def test_credentials_of_a_pod_and_another_server(space, third_node):
+    """`keelson proxy` finds the API server as a pod does; --master goes before what a kubeconfig says."""
+    node = third_node(agent="kubelet")
+    node.join_network()
+    node.wait_ready()
+    node.agent.proxy.stop()
+    flags = ["--hostname-override", node.name, "--cluster-cidr", POD_CIDR, "--conntrack-max-per-core", "0"]
+
+    def follows(name: str) -> None:
+        space.apply(service(name, {"port": 80}))
+        space.wait_for(lambda: f"{space.name}/{name}" in node.rules("filter"), 15, f"the rule of {name}")
+
+    secrets = service_account(space, node.folder / "serviceaccount")
+    try:
+        env = {"KUBERNETES_SERVICE_HOST": ADDRESS, "KUBERNETES_SERVICE_PORT": "6443"}
+        proxy = KeelsonProxy(node, *flags, secrets=secrets, env=env)
+        follows("as-pod")
+        told = node.network.run("curl", "-s", "http://127.0.0.1:10256/healthz").stdout
+        assert json.loads(told)["nodeEligible"], "its Node is seen, too"
+        assert proxy.stop() == 0
+    finally:
+        space.cluster.api.delete("ClusterRoleBinding", f"{space.name}-proxier")
+    config = json.loads((node.folder / "proxy.yaml").read_text())["clientConnection"]["kubeconfig"]
+    wrong = node.folder / "wrong.kubeconfig"
+    wrong.write_text(re.sub(r"server: '[^']*'", "server: 'https://192.0.2.1:1'", pathlib.Path(config).read_text()))
+    assert "192.0.2.1" in wrong.read_text()
+    proxy = KeelsonProxy(node, *flags, "--kubeconfig", wrong, "--master", f"https://{ADDRESS}:6443")
+    follows("by-master")
+    assert proxy.stop() == 0
+
+
+def test_services_without_rules_are_shown_and_explained(space, agent_kind):
+    if agent_kind != "keelson":
+        return
+    node = space.cluster.nodes[0]
+    space.apply(pod("web", testapp("--http", 8080, **READY), labels={"app": "web"}))
+    ports = {"name": "http", "port": 80, "targetPort": 8080}
+    space.apply(service("headless", ports, selector={"app": "web"}, clusterIP="None"))
+    external = service("external", type="ExternalName", externalName="example.org")
+    del external["spec"]["selector"], external["spec"]["ports"]
+    space.apply(external)
+    space.apply(service("web", ports))
+    [web] = space.wait_ready("web")
+
+    def rows() -> dict:
+        text = node.agent.cli("get", "services", "-n", space.name, check=False).stdout
+        return {line.split()[0]: line.split() for line in text.splitlines()[1:]}
+
+    found = space.wait_for(lambda: {"headless", "external", "web"} <= set(seen := rows()) and seen, 10, "all three")
+    assert found["headless"][1:3] == ["ClusterIP", "None"] and found["headless"][4] == "80/TCP", found
+    assert found["external"][1] == "ExternalName" and "example.org" in found["external"], found
+    assert all(re.fullmatch(r"\d+[smh]\w*", row[-1]) for row in found.values()), f"each has an age: {found}"
+
+    def explained() -> bool:
+        text = node.agent.cli("explain", "service", f"{space.name}/headless").stdout
+        return "is headless" in text and web["status"]["podIP"] in text and text.rstrip().endswith("yes")
+
+    space.wait_for(explained, 10, "the endpoint of the headless Service")
+    assert "DNS answers with the name example.org" in node.agent.cli("explain", "service", f"{space.name}/external").stdout
 
 
 def test_latency_metric_and_eligibility(space, agent_kind):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from harness import paths
+from harness.process import Process
 from harness.manifests import deployment, pod, service, testapp
 from harness.netns import NODE_IP
 from harness.node import is_ready
@@ -110,6 +111,112 @@ def test_addresses_of_the_configuration(node):
     node.wait_for(lambda: get(node, "http://127.0.0.1:12256/healthz")[0] == 200, what="healthz")
     assert get(node, f"http://{NODE_IP}:12249/proxyMode")[2] == "iptables"
     assert get(node, f"{HEALTH}/healthz")[0] == 0 and get(node, f"{METRICS}/metrics")[0] == 0
+
+
+def taken(node, address: str, port: int) -> Process:
+    """Another process of the node that has the port."""
+    script = "import socket,sys;s=socket.create_server((sys.argv[1],int(sys.argv[2])));print('listening',flush=True);s.accept()"
+    command = ["python3", "-c", script, address, port]
+    process = Process(node.network.enter(*command), node.folder / f"taken-{port}.log")
+    node.wait_for(lambda: "listening" in process.log_text(), what=f"port {port} is taken")
+    return process
+
+
+def restart_with(node, **fields) -> None:
+    node.agent.stop()
+    document = {"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", **fields}
+    (node.folder / "proxy.yaml").write_text(json.dumps(document))
+    if "proxy.yaml" not in str(node.agent.flags):
+        node.agent.flags += ["--config", node.folder / "proxy.yaml"]
+
+
+def test_ports_that_are_taken_are_tried_again(node):
+    restart_with(node)
+    others = [taken(node, "0.0.0.0", 10256), taken(node, "127.0.0.1", 10249)]
+    try:
+        node.agent.start()
+        node.wait_for(lambda: node.agent.log_text().count("proxy not served yet") == 2, what="the log tells of both")
+        lines = [line for line in node.agent.log_text().splitlines() if "proxy not served yet" in line]
+        assert "10256" in lines[0] and "10249" in lines[1] and "Address already in use" in lines[0], lines
+        node.apply("svc.yaml", service("web", {"port": 80}))
+        node.wait_for(lambda: "default/web" in node.rules("filter"), what="rules are written all the same")
+    finally:
+        for other in others:
+            other.stop()
+    node.wait_for(lambda: get(node, f"{HEALTH}/healthz")[0] == 200, 12, "health is served once the port is free")
+    node.wait_for(lambda: get(node, f"{METRICS}/proxyMode")[0] == 200, 12, "so are metrics")
+    assert node.agent.log_text().count("proxy served") == 2
+
+
+@pytest.mark.parametrize("port", [10256, 10249])
+def test_hard_fail_ends_the_daemon(node, port):
+    restart_with(node, bindAddressHardFail=True)
+    other = taken(node, "0.0.0.0" if port == 10256 else "127.0.0.1", port)
+    try:
+        node.agent.start(wait=False)
+        node.wait_for(lambda: not node.agent.running(), what="the daemon has ended")
+        assert node.agent.process.popen.returncode == 1
+        last = [line for line in node.agent.log_text().splitlines() if "Address already in use" in line][-1]
+        assert "Service proxy" in last and str(port) in last, last
+    finally:
+        other.stop()
+    node.agent.start()
+    assert get(node, f"{HEALTH}/healthz")[0] == 200
+
+
+def test_init_only_sets_what_needs_privilege_and_ends(node):
+    setting = "net.netfilter.nf_conntrack_tcp_timeout_close_wait"
+    localnet = "net.ipv4.conf.all.route_localnet"
+    node.agent.stop()
+    node.agent.cleanup()
+    node.network.run("sysctl", "-qw", f"{setting}=60", f"{localnet}=0")
+    done = node.network.run(paths.BIN / "keelson", "proxy", "--init-only", timeout=10)
+    assert done.returncode == 0, "without an API server"
+    assert node.network.run("sysctl", "-n", setting, localnet).stdout.split() == ["3600", "1"]
+    assert ":KUBE-" not in node.rules() and get(node, f"{HEALTH}/healthz")[0] == 0
+    node.network.run("sysctl", "-qw", f"{setting}=60", f"{localnet}=0")
+    flags = ["--conntrack-tcp-timeout-close-wait", "90s", "--iptables-localhost-nodeports=false"]
+    node.network.run(paths.BIN / "keelson", "proxy", "--init-only", *flags, timeout=10)
+    assert node.network.run("sysctl", "-n", setting, localnet).stdout.split() == ["90", "0"]
+
+
+def test_proxy_alone_without_credentials_says_so(node):
+    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "KUBERNETES_SERVICE_HOST": "192.0.2.1"}  # no port, and no token
+    command = [paths.BIN / "keelson", "proxy", "--socket", node.folder / "proxy.sock"]
+    done = node.network.run(*command, env=env, check=False, timeout=10)
+    assert done.returncode == 1 and "no kubeconfig was given, and this is no pod" in done.stdout + done.stderr
+
+
+def test_explain_services_without_rules(node):
+    """Each says what it is instead; a headless one, where its pods are and which of them DNS gives."""
+    unready = testapp("--http", 8080, "--fail", "ready", readinessProbe={"httpGet": {"path": "/ready", "port": 8080}})
+    node.apply("ok.yaml", pod("ok", testapp("--http", 8080), labels={"app": "web"}))
+    node.apply("not.yaml", pod("not", unready, labels={"app": "web"}))
+    other = service("other", {"port": 80})
+    other["metadata"]["labels"] = {"service.kubernetes.io/service-proxy-name": "mesh"}
+    external = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "ext"},
+        "spec": {"type": "ExternalName", "externalName": "example.org"},
+    }
+    headless = service("none", {"name": "http", "port": 80, "targetPort": 8080}, clusterIP="None", selector={"app": "web"})
+    node.apply("svc.yaml", headless, external, other)
+    [ok] = node.wait_ready("ok")
+    address = node.wait_for(lambda: node.pod("not")["status"].get("podIP"), what="the other pod's address")
+
+    def told() -> str:
+        text = node.cli("explain", "service", "none").stdout
+        return text if ok["status"]["podIP"] in text and address in text else ""
+
+    text = node.wait_for(told, what="both endpoints")
+    assert "Service default/none is headless" in text
+    lines = {line.split()[0]: line for line in text.splitlines() if "8080/TCP" in line}
+    assert lines[ok["status"]["podIP"]].endswith("yes") and lines[address].endswith("no: not ready"), text
+    assert f"{node.name} (this)" in lines[address]
+    assert "DNS answers with the name example.org" in node.cli("explain", "service", "ext").stdout
+    told = node.cli("explain", "service", "other").stdout
+    assert "left to another proxy by its label service.kubernetes.io/service-proxy-name=mesh" in told
 
 
 def test_explain_service(node):

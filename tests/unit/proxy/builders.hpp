@@ -66,7 +66,8 @@ inline kube::EndpointSlice slice(const std::string& ns, const std::string& servi
 }
 
 inline void put(Model& model, const kube::Service& s) {
-  model.apply_service(kube::object_key(s.metadata), read_service(s, model.names()).spec);
+  ServiceInput input = read_service(s, model.names());
+  model.apply_service(kube::object_key(s.metadata), std::move(input.spec), std::move(input.ruleless));
 }
 
 inline void put(Model& model, const kube::EndpointSlice& s) {

@@ -11,6 +11,7 @@ using namespace test;
 TEST_CASE("what decides rules comes back from the model") {
   kube::Service s = service("ns", "web", "172.30.0.2", {port("http", 80, "TCP", 30080), port("dns", 53, "UDP")});
   s.spec.type = "LoadBalancer";
+  s.metadata.creation_timestamp = kube::Time(std::chrono::seconds(1'800'000'000));
   s.spec.cluster_ips = {"172.30.0.2", "fd00::2"};
   s.spec.external_ips = {"1.2.3.4"};
   s.spec.load_balancer_source_ranges = {"203.0.113.0/24"};
@@ -47,6 +48,9 @@ TEST_CASE("what decides rules comes back from the model") {
   CHECK(web.spec.session_affinity_config == s.spec.session_affinity_config);
   CHECK(web.status.load_balancer.ingress.at(0).ip == "5.6.7.8");
 
+  CHECK(web.metadata.creation_timestamp == s.metadata.creation_timestamp);
+  CHECK_FALSE(services[0]->metadata.creation_timestamp);
+
   const auto slices = describe_slices(model, kNode);
   REQUIRE(slices.size() == 1);
   const kube::EndpointSlice& made = *slices[0];
@@ -64,6 +68,45 @@ TEST_CASE("what decides rules comes back from the model") {
   put(again, web);
   put(again, made);
   CHECK(rules_of(again, "ns/web", options()) == rules_of(model, "ns/web", options()));
+}
+
+TEST_CASE("Services without rules are known by what they are") {
+  Model model;
+  kube::Service headless = service("ns", "headless", "None", {port("http", 80)});
+  headless.metadata.creation_timestamp = kube::Time(std::chrono::seconds(1'800'000'000));
+  kube::Service external = service("ns", "external", "", {});
+  external.spec.type = "ExternalName";
+  external.spec.external_name = "example.org";
+  kube::Service other = service("ns", "other", "172.30.0.9", {port("", 80)});
+  other.metadata.labels["service.kubernetes.io/service-proxy-name"] = "mesh";
+  for (const auto& s : {headless, external, other}) put(model, s);
+
+  const auto services = describe_services(model);
+  REQUIRE(services.size() == 3);
+  CHECK(services[0]->spec.type == "ExternalName");
+  CHECK(services[0]->spec.external_name == "example.org");
+  CHECK(services[1]->spec.cluster_ip == "None");
+  CHECK(services[1]->spec.ports == headless.spec.ports);
+  CHECK(services[1]->metadata.creation_timestamp == headless.metadata.creation_timestamp);
+  CHECK(services[2]->spec.cluster_ip == "172.30.0.9");
+  using Why = RulelessService::Why;
+  CHECK(model.ruleless().at("ns/headless")->why == Why::headless);
+  CHECK(model.ruleless().at("ns/external")->text == "example.org");
+  CHECK(model.ruleless().at("ns/other")->why == Why::other_proxy);
+  CHECK(model.ruleless().at("ns/other")->text == "service.kubernetes.io/service-proxy-name=mesh");
+  CHECK(model.services().empty());
+  CHECK_FALSE(model.has_dirty());
+
+  SECTION("until they have rules, or are gone") {
+    put(model, service("ns", "headless", "172.30.0.8", {port("http", 80)}));
+    model.apply_service("ns/external", nullptr);
+    CHECK(model.ruleless().size() == 1);
+    CHECK(describe_services(model).size() == 2);
+    CHECK(model.take_dirty() == std::vector<std::string>{"ns/headless"});
+    put(model, headless);
+    CHECK(model.take_dirty() == std::vector<std::string>{"ns/headless"});
+    CHECK(model.services().empty());
+  }
 }
 
 }  // namespace keelson::proxy

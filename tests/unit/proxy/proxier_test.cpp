@@ -289,6 +289,11 @@ TEST_CASE("sysctls are written where they differ, and what cannot be written is 
   CHECK(read(route / "route_localnet") == "1");
   CHECK(read(conntrack / "nf_conntrack_max") == "262144");
   CHECK(read(conntrack / "nf_conntrack_tcp_timeout_close_wait") == "3600");
+  CHECK_FALSE(read_conntrack_fill(root));
+  write(conntrack / "nf_conntrack_count", "17\n");
+  REQUIRE(read_conntrack_fill(root));
+  CHECK(read_conntrack_fill(root)->count == 17);
+  CHECK(read_conntrack_fill(root)->max == 262144);
   fs::remove_all(root);
   CHECK_FALSE(tune_sysctls(true, 8, {}, root).tcp_be_liberal);
 }

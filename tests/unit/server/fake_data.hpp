@@ -55,8 +55,9 @@ struct FakeData final : ServerData {
   std::string sandbox_id(const std::string&) override { return "s1"; }
   const PodJournal* journal(const std::string& key) override { return journals.find(key); }
   void on_change(std::function<void()> handler) override { changed = std::move(handler); }
-  nlohmann::json explain_service(const std::string& ns, const std::string& name) override {
-    return {{"subject", ns.empty() ? name : ns + "/" + name}, {"proxy", {{"enabled", false}}}};
+  Awaitable<nlohmann::json> explain_service(std::string ns, std::string name) override {
+    nlohmann::json out = {{"subject", ns.empty() ? name : ns + "/" + name}, {"proxy", {{"enabled", false}}}};
+    co_return out;
   }
   nlohmann::json services() override {
     return {{"services", nlohmann::json::array()},

@@ -205,12 +205,12 @@ TEST_CASE("kubeadm's configuration of kube-proxy is taken as it is, without a wa
 TEST_CASE("what the proxy's configuration sets is in force, and shown by /configz") {
   Options options;
   std::vector<std::string> warnings;
-  REQUIRE(
-      apply_config("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
-                   "healthzBindAddress: \"[::1]:11256\"\nmetricsBindAddress: 0.0.0.0:0\noomScoreAdj: -500\n"
-                   "bindAddressHardFail: true\nhostnameOverride: n1\n"
-                   "conntrack: {maxPerCore: 0, tcpEstablishedTimeout: 0s, udpTimeout: 1m30s, tcpBeLiberal: true}\n",
-                   "x", options, warnings).has_value());
+  REQUIRE(apply_config("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
+                       "healthzBindAddress: \"[::1]:11256\"\nmetricsBindAddress: 0.0.0.0:0\noomScoreAdj: -500\n"
+                       "bindAddressHardFail: true\nhostnameOverride: n1\n"
+                       "conntrack: {maxPerCore: 0, tcpEstablishedTimeout: 0s, udpTimeout: 1m30s, tcpBeLiberal: true}\n",
+                       "x", options, warnings)
+              .has_value());
   CHECK(warnings.empty());
   CHECK(proxy_healthz_address(options.proxy_options)->ip == "::1");
   CHECK(proxy_healthz_address(options.proxy_options)->port == 11256);
@@ -341,6 +341,75 @@ TEST_CASE("explain tells each frontend's fate and why an endpoint takes nothing"
   CHECK_FALSE(explains_service(explain_service_json(&*b.proxier, "other", "web")));
   CHECK(has(explain_service_text(explain_service_json(&*b.proxier, "other", "web")), "no Service \"other/web\""));
   CHECK(has(explain_service_text(explain_service_json(nullptr, "", "web")), "switched off"));
+}
+
+TEST_CASE("explain says what a Service without rules is") {
+  Bench b;
+  const auto named = [](const char* name, const char* ip) {
+    kube::Service s = web();
+    s.metadata.name = name;
+    s.spec.cluster_ip = ip;
+    s.spec.cluster_ips = {ip};
+    s.metadata.labels.clear();
+    return s;
+  };
+  kube::Service external = named("external", ""), other = named("other", "172.30.0.9");
+  external.spec.type = "ExternalName";
+  external.spec.external_name = "example.org";
+  other.metadata.labels["service.kubernetes.io/service-proxy-name"] = "mesh";
+  b.proxier->set_service(named("headless", "None"));
+  b.proxier->set_service(named("empty", "None"));
+  b.proxier->set_service(named("unknown", "None"));
+  b.proxier->set_service(named("pending", ""));
+  b.proxier->set_service(external);
+  b.proxier->set_service(other);
+  b.proxier->set_slice(web_slice());  // of a Service that is not there
+  b.sync();
+
+  kube::EndpointSlice slice = web_slice();
+  ExplainFacts facts;
+  using Slices = std::vector<std::shared_ptr<const kube::EndpointSlice>>;
+  facts.headless.emplace("shop/headless", Slices{std::make_shared<const kube::EndpointSlice>(slice)});
+  facts.headless.emplace("shop/empty", Slices{});
+  facts.headless.emplace("shop/unknown", make_error(Errc::unavailable, "no API server"));
+  struct Row {
+    const char* name;
+    std::vector<const char*> parts;
+  };
+  const std::vector<Row> rows = {
+      {"headless",
+       {"Service shop/headless is headless", "DNS answers with its endpoints' addresses", "10.0.0.1", "8080/TCP",
+        "node-a (this)", "no: not ready", "yes"}},
+      {"empty", {"is headless", "No endpoints: no EndpointSlice has an address for it"}},
+      {"unknown", {"is headless", "Its endpoints are not known here: no API server"}},
+      {"pending", {"has no ClusterIP yet"}},
+      {"external", {"of type ExternalName", "DNS answers with the name example.org"}},
+      {"other", {"left to another proxy by its label service.kubernetes.io/service-proxy-name=mesh"}},
+      {"web", {"There is no Service shop/web here, but 1 EndpointSlices name it"}},
+  };
+  for (const Row& row : rows) {
+    const json document = explain_service_json(&*b.proxier, "shop", row.name, facts);
+    const std::string text = explain_service_text(document);
+    CHECK(explains_service(document));
+    for (const char* part : row.parts) {
+      CAPTURE(row.name, part, text);
+      CHECK(has(text, part));
+    }
+  }
+}
+
+TEST_CASE("explain says that the kernel has no room for new connections") {
+  Bench b;
+  b.proxier->set_service(web());
+  b.sync();
+  const auto text = [&b](std::int64_t count) {
+    ExplainFacts facts;
+    facts.fill = proxy::ConntrackFill{count, 1000};
+    return explain_service_text(explain_service_json(&*b.proxier, "", "web", facts));
+  };
+  CHECK(has(text(1000), "tracks 1000 of at most 1000 connections: it drops the packets of new ones"));
+  CHECK(has(text(900), "tracks 900 of at most 1000 connections ("));
+  CHECK_FALSE(has(text(899), "at most 1000"));
 }
 
 TEST_CASE("explain says that nothing is written yet, and what could not be written") {
