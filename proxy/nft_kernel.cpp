@@ -59,6 +59,18 @@ class Socket {
     return s;
   }
 
+  // What notifications name its transactions by.
+  Result<std::uint32_t> port() {
+    sockaddr_nl own{};
+    own.nl_family = AF_NETLINK;
+    socklen_t size = sizeof own;
+    auto* address = reinterpret_cast<sockaddr*>(&own);
+    if (::bind(fd_.get(), address, sizeof own) != 0 || ::getsockname(fd_.get(), address, &size) != 0) {
+      return errno_error(errno, "binding a netlink socket");
+    }
+    return own.nl_pid;
+  }
+
   Result<void> send(std::initializer_list<std::string_view> parts) {
     std::vector<iovec> vectors;
     std::size_t size = 0;
@@ -202,8 +214,13 @@ Result<std::uint32_t> generation() {
 }
 
 // One attempt. The refusal's code is ERESTART when the generation was another.
-Result<std::optional<Refusal>> send_batch(const NftBatch& batch, std::optional<std::uint32_t> expected) {
+Result<std::optional<Refusal>> send_batch(const NftBatch& batch, std::optional<std::uint32_t> expected,
+                                          const std::optional<NftWatch>& watch) {
   TRY(Socket socket, Socket::open());
+  if (watch) {
+    TRY(const std::uint32_t port, socket.port());
+    watch->ignore(port);
+  }
   std::string id;
   if (expected) NlAttributes(id).u32(NFNL_BATCH_GENID, *expected);
   const std::string begin = header(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, id.size());
@@ -253,7 +270,7 @@ Result<void> NetlinkNft::commit_now(Shared& shared, const NftBatch& batch) {
     shared.saw(before);
     // After many vain attempts without a condition: what others write meanwhile is looked for afterwards.
     const bool conditional = attempt < kAttempts;
-    TRY(const auto refused, send_batch(batch, conditional ? std::optional(before) : std::nullopt));
+    TRY(const auto refused, send_batch(batch, conditional ? std::optional(before) : std::nullopt, shared.watch));
     if (!refused) {
       ++shared.generation;
       if (!conditional) ++shared.foreign;
@@ -276,6 +293,17 @@ Result<std::uint64_t> NetlinkNft::foreign_changes() {
   TRY(const std::uint32_t now, generation());
   shared_->saw(now);
   return shared_->foreign;
+}
+
+Awaitable<Result<NftForeignChanges>> NetlinkNft::next_foreign_change() {
+  auto shared = shared_;
+  {
+    const std::lock_guard lock(shared->mutex);
+    if (!shared->watch) {
+      CO_TRY(shared->watch, NftWatch::open());
+    }
+  }
+  co_return co_await shared->watch->next();
 }
 
 bool nft_kernel_suffices(std::string_view release) {

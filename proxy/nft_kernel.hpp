@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/async.hpp"
 #include "proxy/nft_message.hpp"
+#include "proxy/nft_watch.hpp"
 
 namespace keelson {
 class BlockingPool;
@@ -38,6 +40,8 @@ class NftKernel {
   virtual Result<NftTable> look(Family family) = 0;
   // A number that grows when anybody but us changed any nf_tables rule of this network namespace. One message.
   virtual Result<std::uint64_t> foreign_changes() = 0;
+  // Waits until somebody but us has changed a table kube-proxy, its elements included. Errors: this cannot be known.
+  virtual Awaitable<Result<NftForeignChanges>> next_foreign_change() = 0;
 };
 
 // Over a netlink socket of the network namespace in which each call is made. Transactions are written on a thread of
@@ -50,12 +54,14 @@ class NetlinkNft final : public NftKernel {
   Awaitable<Result<void>> commit(NftBatch batch) override;
   Result<NftTable> look(Family family) override;
   Result<std::uint64_t> foreign_changes() override;
+  Awaitable<Result<NftForeignChanges>> next_foreign_change() override;
 
   // The blocking call behind commit().
   struct Shared {
     std::mutex mutex;
     std::uint32_t generation = 0;  // of the rule set after our last transaction, or as last seen
     std::uint64_t foreign = 0;
+    std::optional<NftWatch> watch;  // once somebody has asked for foreign changes
     // Takes a generation just read into account.
     void saw(std::uint32_t now);
   };

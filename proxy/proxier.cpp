@@ -23,6 +23,7 @@ namespace {
 
 constexpr Nanoseconds kUpstreamMinSyncPeriod = std::chrono::seconds(1);
 constexpr Nanoseconds kFirstRetry = std::chrono::seconds(1);
+constexpr Nanoseconds kRepairPause = std::chrono::seconds(5);
 
 // operator&& may hide which of the two failed, behind the other's cancellation.
 Awaitable<void> told(const char* part, Awaitable<void> task) {
@@ -127,7 +128,27 @@ void Proxier::slices_synced() {
 
 Awaitable<void> Proxier::run() {
   using boost::asio::experimental::awaitable_operators::operator&&;
-  co_await (told("rules", run_syncs()) && told("conntrack", conntrack_.run()));
+  co_await (told("rules", run_syncs()) && told("conntrack", conntrack_.run()) &&
+            told("nftables notifications", watch_tables()));
+}
+
+// Who fights with another that writes the same tables does so at a pace that leaves the node its CPU.
+Awaitable<void> Proxier::watch_tables() {
+  if (config_.mode != ProxyMode::nftables || nft_ == nullptr) co_return;
+  while (true) {
+    const auto changes = co_await nft_->next_foreign_change();
+    if (!changes) {
+      log_warn("others' changes of our table are noticed late", {{"error", changes.error()}});
+      co_return;
+    }
+    for (FamilyState& state : families_) {
+      state.touched = state.touched || changes->tables[index_of(state.status.family)];
+    }
+    const SteadyTime now = clock_.steady_now();
+    const SteadyTime soon = last_repair_ ? std::max<SteadyTime>(now, *last_repair_ + kRepairPause) : now;
+    next_canary_ = std::min(next_canary_, soon);
+    wake_.notify();
+  }
 }
 
 Awaitable<void> Proxier::run_syncs() {
@@ -213,13 +234,17 @@ SteadyTime Proxier::next_wakeup(SteadyTime now) const {
 void Proxier::check_canaries() {
   next_canary_ = clock_.steady_now() + config_.sync_period;
   for (FamilyState& state : families_) {
+    const bool touched = std::exchange(state.touched, false);
     if (state.need_full || state.in_doubt) continue;
-    const auto present = state.rules->still_there();
+    const auto present = touched ? Result<bool>(false) : state.rules->still_there();
     if (!present) {
       log_debug("cannot see whether the rules are still there", {{"error", present.error()}});
     } else if (!*present) {
-      log_warn("somebody flushed the rules; writing all of them again", {{"family", to_string(state.status.family)}});
+      log_warn(touched ? "somebody changed our table; writing all of it again"
+                       : "somebody flushed the rules; writing all of them again",
+               {{"family", to_string(state.status.family)}});
       state.need_full = true;
+      last_repair_ = clock_.steady_now();
       record_.queued(clock_.steady_now(), clock_.now());
     }
   }

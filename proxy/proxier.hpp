@@ -106,6 +106,7 @@ class Proxier {
     CompileOptions options;  // of the last sync
     bool other_mode_removed = false;
     bool need_full = true;                   // asked for
+    bool touched = false;                    // somebody else changed our table
     bool in_doubt = false;                   // a sync began and has not succeeded: what the kernel holds is not known
     std::vector<std::string> flows_changed;  // Services changed since the last success, for conntrack
     std::optional<SteadyTime> retry_at;
@@ -121,6 +122,7 @@ class Proxier {
   Awaitable<Result<void>> write_partial(FamilyState& state, const std::vector<std::string>& dirty);
   Awaitable<void> remove_other_mode(FamilyState& state);
   void note_result(FamilyState& state, const Result<void>& result, bool full);
+  Awaitable<void> watch_tables();
   void check_canaries();
   [[nodiscard]] std::vector<Family> families_in_use() const;
   void refresh_options(FamilyState& state);
@@ -149,7 +151,8 @@ class Proxier {
   bool drop_invalid_ = true;
   SteadyTime not_before_{};  // the least time between two syncs is over then
   SteadyTime next_canary_{};
-  std::string reported_problems_;  // of the configuration: logged once
+  std::optional<SteadyTime> last_repair_;  // of a table that somebody else changed
+  std::string reported_problems_;          // of the configuration: logged once
 };
 
 // Removes every iptables chain of ours and all jumps to them, in all tables of both families, and with `nft` the tables

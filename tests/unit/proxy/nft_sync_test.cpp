@@ -287,6 +287,7 @@ namespace {
 
 class FakeNft final : public NftKernel {
  public:
+  explicit FakeNft(const Executor& executor) : touched(executor) {}
   Result<void> probe(Family) override { return {}; }
   Awaitable<Result<void>> commit(NftBatch batch) override {
     batches.push_back(describe_batch(batch));
@@ -301,11 +302,18 @@ class FakeNft final : public NftKernel {
   }
   Result<NftTable> look(Family) override { return table; }
   Result<std::uint64_t> foreign_changes() override { return foreign; }
+  Awaitable<Result<NftForeignChanges>> next_foreign_change() override {
+    while (!told.any()) co_await touched.wait();
+    const NftForeignChanges changes = std::exchange(told, {});
+    co_return changes;
+  }
 
   std::vector<Lines> batches;
   NftTable table;
   std::uint64_t foreign = 0;
   int failures = 0;
+  NftForeignChanges told;
+  Notifier touched;
 };
 
 class NoIptables final : public IptablesRunner {
@@ -362,7 +370,7 @@ struct Bench {
   ManualClock clock{SystemTime(std::chrono::hours(500000))};
   NoIptables iptables;
   NoConntrack conntrack;
-  FakeNft nft;
+  FakeNft nft{loop.get_executor()};
   std::unique_ptr<Proxier> proxier;
   TaskGroup tasks{loop.get_executor()};
 };
@@ -391,6 +399,32 @@ TEST_CASE("in mode iptables a table kube-proxy of nftables goes after the first 
   REQUIRE(b.nft.batches.size() == 1);
   CHECK(b.nft.batches[0] == Lines{"delete table kube-proxy"});
   CHECK(b.iptables.inputs.size() == 1);
+}
+
+TEST_CASE("what others change in the table is written again at once, and then at a pace") {
+  Bench b;
+  b.start();
+  REQUIRE(b.nft.batches.size() == 1);
+  const auto touch = [&b](NftForeignChanges changes) {
+    b.nft.told = changes;
+    b.nft.touched.notify();
+    b.turn();
+  };
+  touch({{false, true}, false});  // of the other family's table
+  CHECK(b.nft.batches.size() == 1);
+  touch({{true, false}, false});
+  REQUIRE(b.nft.batches.size() == 2);
+  CHECK(count(b.nft.batches[1], "add set") == kNftSets);
+  touch({{true, false}, false});
+  CHECK(b.nft.batches.size() == 2);
+  b.pass(Seconds(6));
+  CHECK(b.nft.batches.size() == 3);
+  b.pass(Seconds(6));
+  CHECK(b.nft.batches.size() == 3);
+  b.nft.foreign = 1;
+  b.nft.table.fingerprint = 2;
+  touch({{false, false}, true});  // it is not known what was changed
+  CHECK(b.nft.batches.size() == 4);
 }
 
 TEST_CASE("a refused partial transaction is followed by a full one; a table in disorder is made anew") {
