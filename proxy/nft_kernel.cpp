@@ -255,6 +255,14 @@ Error failure(const NftBatch& batch, const Refusal& refusal) {
   return make_error(later ? Errc::unavailable : Errc::io, text);
 }
 
+// A full sync begins with the table, and leaves nothing of what was there.
+bool is_whole(const NftBatch& batch) {
+  nlmsghdr head{};
+  if (batch.bytes.size() < sizeof head) return false;
+  std::memcpy(&head, batch.bytes.data(), sizeof head);
+  return head.nlmsg_type == table_message(NFT_MSG_NEWTABLE);
+}
+
 }  // namespace
 
 void NetlinkNft::Shared::saw(std::uint32_t now) {
@@ -270,11 +278,19 @@ Result<void> NetlinkNft::commit_now(Shared& shared, const NftBatch& batch) {
     shared.saw(before);
     // After many vain attempts without a condition: what others write meanwhile is looked for afterwards.
     const bool conditional = attempt < kAttempts;
+    const bool unheard = is_whole(batch) && shared.watch;
+    std::optional<NftWatch::Pause> pause(std::in_place, unheard ? &*shared.watch : nullptr);
     TRY(const auto refused, send_batch(batch, conditional ? std::optional(before) : std::nullopt, shared.watch));
+    pause.reset();
     if (!refused) {
       ++shared.generation;
       if (!conditional) ++shared.foreign;
-      return {};
+      if (!unheard || !conditional) return {};
+      // What others did between the commit and the end of the pause is overwritten by doing it again.
+      TRY(const std::uint32_t now, generation());
+      if (now == shared.generation) return {};
+      shared.saw(now);
+      continue;
     }
     const bool again = refused->code == kKernelRestart || refused->code == EAGAIN || refused->code == EINTR;
     if (!again || !conditional) return failure(batch, *refused);

@@ -43,6 +43,11 @@ bool is_change(std::uint16_t type) {
   }
 }
 
+bool set_membership(int fd, int option) {
+  const int group = NFNLGRP_NFTABLES;
+  return ::setsockopt(fd, SOL_NETLINK, option, &group, sizeof group) == 0;
+}
+
 std::string_view text_of(const NlAttribute& a) { return a.value.substr(0, a.value.find('\0')); }
 
 bool concerns_us(std::uint16_t type, std::string_view attributes) {
@@ -83,11 +88,16 @@ Result<NftWatch> NftWatch::open() {
   if (::bind(watch.fd_.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) {
     return errno_error(errno, "binding a netlink socket");  // without a port it would get no notifications
   }
-  const int group = NFNLGRP_NFTABLES;
-  if (::setsockopt(watch.fd_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) {
-    return errno_error(errno, "subscribing to nf_tables");
-  }
+  if (!set_membership(watch.fd_.get(), NETLINK_ADD_MEMBERSHIP)) return errno_error(errno, "subscribing to nf_tables");
   return watch;
+}
+
+NftWatch::Pause::Pause(const NftWatch* watch) : watch_(watch) {
+  if (watch_ != nullptr) set_membership(watch_->fd_.get(), NETLINK_DROP_MEMBERSHIP);
+}
+
+NftWatch::Pause::~Pause() {
+  if (watch_ != nullptr) set_membership(watch_->fd_.get(), NETLINK_ADD_MEMBERSHIP);
 }
 
 // The messages of one transaction share a datagram with nobody else's, so that its first tells who made them.

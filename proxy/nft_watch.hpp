@@ -1,5 +1,4 @@
-// What the kernel tells of others' changes to the tables kube-proxy. It keeps what we do ourselves back from us: a full
-// sync would be as many messages as it has elements.
+// What the kernel tells of others' changes to the tables kube-proxy. It keeps what we do ourselves back from us.
 #pragma once
 
 #include <array>
@@ -29,6 +28,18 @@ class NftWatch {
   static Result<NftWatch> open();
   // Leaves out what the netlink socket with this port does, in place of the one before. From any thread.
   void ignore(std::uint32_t port) const;
+  // Hears nothing while it lives: the kernel makes a message of each element even if a filter drops it, which is most
+  // of what writing many takes. From any thread.
+  class Pause {
+   public:
+    explicit Pause(const NftWatch* watch);  // null: does nothing
+    ~Pause();
+    Pause(const Pause&) = delete;
+    Pause& operator=(const Pause&) = delete;
+
+   private:
+    const NftWatch* watch_;
+  };
   // Waits on the loop for the next change that others make. Errors: the subscription has ended.
   Awaitable<Result<NftForeignChanges>> next() const;
 
