@@ -1,4 +1,5 @@
-// The iptables backend of one address family: RuleSync decides the text, IptablesRunner hands it to iptables-restore.
+// The iptables backend of one address family: RuleSync decides what is written; IptablesRunner hands it to
+// iptables-restore, or, where that writes to nf_tables, NftKernel takes chains of Services without a process.
 #pragma once
 
 #include <memory>
@@ -11,8 +12,8 @@ namespace keelson::proxy {
 
 class NftKernel;
 
-// Asks what is installed. `nft`, if given, serves to remove nftables rules of a former mode. Errors: as
-// IptablesRunner::probe.
+// Asks what is installed. Without `nft` all goes through iptables-restore, and nftables rules of a former mode stay.
+// Errors: as IptablesRunner::probe.
 Awaitable<Result<std::unique_ptr<RuleBackend>>> make_iptables_backend(IptablesRunner& iptables, NftKernel* nft,
                                                                       Family family);
 

@@ -115,14 +115,14 @@ void NftWriter::end(std::size_t at) {
 void NftWriter::add_table(std::string_view user_data) {
   const std::size_t at = begin(NFT_MSG_NEWTABLE, NLM_F_CREATE);
   NlAttributes a(batch_.bytes);
-  a.text(NFTA_TABLE_NAME, kNftTable);
-  a.bytes(NFTA_TABLE_USERDATA, user_data);
+  a.text(NFTA_TABLE_NAME, table_);
+  if (!user_data.empty()) a.bytes(NFTA_TABLE_USERDATA, user_data);
   end(at);
 }
 
 void NftWriter::delete_table() {
   const std::size_t at = begin(NFT_MSG_DELTABLE, 0);
-  NlAttributes(batch_.bytes).text(NFTA_TABLE_NAME, kNftTable);
+  NlAttributes(batch_.bytes).text(NFTA_TABLE_NAME, table_);
   end(at);
 }
 
@@ -134,7 +134,7 @@ void NftWriter::add_set(NftSet set) {
   if (verdicts || !info.data.empty()) flags |= NFT_SET_MAP;
   if (dynamic) flags |= NFT_SET_TIMEOUT | NFT_SET_EVAL;
   NlAttributes a(batch_.bytes);
-  a.text(NFTA_SET_TABLE, kNftTable);
+  a.text(NFTA_SET_TABLE, table_);
   a.text(NFTA_SET_NAME, info.name);
   a.u32(NFTA_SET_FLAGS, flags);
   a.u32(NFTA_SET_KEY_TYPE, type_of(info.key, batch_.family));
@@ -158,7 +158,7 @@ void NftWriter::add_set(NftSet set) {
 void NftWriter::flush_set(NftSet set) {
   const std::size_t at = begin(NFT_MSG_DELSETELEM, 0);
   NlAttributes a(batch_.bytes);
-  a.text(NFTA_SET_ELEM_LIST_TABLE, kNftTable);
+  a.text(NFTA_SET_ELEM_LIST_TABLE, table_);
   a.text(NFTA_SET_ELEM_LIST_SET, info_of(set).name);
   end(at);
 }
@@ -166,7 +166,7 @@ void NftWriter::flush_set(NftSet set) {
 void NftWriter::add_chain(std::string_view name) {
   const std::size_t at = begin(NFT_MSG_NEWCHAIN, NLM_F_CREATE);
   NlAttributes a(batch_.bytes);
-  a.text(NFTA_CHAIN_TABLE, kNftTable);
+  a.text(NFTA_CHAIN_TABLE, table_);
   a.text(NFTA_CHAIN_NAME, name);
   end(at);
 }
@@ -174,7 +174,7 @@ void NftWriter::add_chain(std::string_view name) {
 void NftWriter::add_chain(const NftBaseChain& chain) {
   const std::size_t at = begin(NFT_MSG_NEWCHAIN, NLM_F_CREATE);
   NlAttributes a(batch_.bytes);
-  a.text(NFTA_CHAIN_TABLE, kNftTable);
+  a.text(NFTA_CHAIN_TABLE, table_);
   a.text(NFTA_CHAIN_NAME, chain.name);
   const std::size_t hook = a.open(NFTA_CHAIN_HOOK);
   a.u32(NFTA_HOOK_HOOKNUM, chain.hook);
@@ -187,7 +187,7 @@ void NftWriter::add_chain(const NftBaseChain& chain) {
 void NftWriter::flush_chain(std::string_view name) {
   const std::size_t at = begin(NFT_MSG_DELRULE, 0);
   NlAttributes a(batch_.bytes);
-  a.text(NFTA_RULE_TABLE, kNftTable);
+  a.text(NFTA_RULE_TABLE, table_);
   a.text(NFTA_RULE_CHAIN, name);
   end(at);
 }
@@ -195,7 +195,7 @@ void NftWriter::flush_chain(std::string_view name) {
 void NftWriter::delete_chain(std::string_view name) {
   const std::size_t at = begin(NFT_MSG_DELCHAIN, 0);
   NlAttributes a(batch_.bytes);
-  a.text(NFTA_CHAIN_TABLE, kNftTable);
+  a.text(NFTA_CHAIN_TABLE, table_);
   a.text(NFTA_CHAIN_NAME, name);
   end(at);
 }
@@ -205,11 +205,17 @@ void NftWriter::rule(std::string_view chain, const NftRule& rule, std::uint16_t 
   ++(filter ? batch_.filter_rules : batch_.nat_rules);
   const std::size_t at = begin(NFT_MSG_NEWRULE, flags);
   NlAttributes a(batch_.bytes);
-  a.text(NFTA_RULE_TABLE, kNftTable);
+  a.text(NFTA_RULE_TABLE, table_);
   a.text(NFTA_RULE_CHAIN, chain);
   const std::size_t nest = a.open(NFTA_RULE_EXPRESSIONS);
   batch_.bytes += rule.bytes();
   a.close(nest);
+  if (rule.protocol() != 0) {
+    const std::size_t compat = a.open(NFTA_RULE_COMPAT);
+    a.u32(NFTA_RULE_COMPAT_PROTO, rule.protocol());
+    a.u32(NFTA_RULE_COMPAT_FLAGS, 0);
+    a.close(compat);
+  }
   end(at);
 }
 
@@ -220,7 +226,7 @@ void NftWriter::elements(bool add, NftSet set, std::string_view records) {
   while (!records.empty()) {
     const std::size_t at = begin(add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0);
     NlAttributes a(batch_.bytes);
-    a.text(NFTA_SET_ELEM_LIST_TABLE, kNftTable);
+    a.text(NFTA_SET_ELEM_LIST_TABLE, table_);
     a.text(NFTA_SET_ELEM_LIST_SET, info_of(set).name);
     const std::size_t list = a.open(NFTA_SET_ELEM_LIST_ELEMENTS);
     while (!records.empty() && batch_.bytes.size() - list < kMostElementBytes) {
@@ -234,7 +240,7 @@ void NftWriter::elements(bool add, NftSet set, std::string_view records) {
 void NftWriter::add_handler(std::uint32_t number, std::string_view chain) {
   const std::size_t at = begin(NFT_MSG_NEWSETELEM, NLM_F_CREATE);
   NlAttributes a(batch_.bytes);
-  a.text(NFTA_SET_ELEM_LIST_TABLE, kNftTable);
+  a.text(NFTA_SET_ELEM_LIST_TABLE, table_);
   a.text(NFTA_SET_ELEM_LIST_SET, info_of(NftSet::handlers).name);
   const std::size_t list = a.open(NFTA_SET_ELEM_LIST_ELEMENTS);
   const std::size_t item = a.open(NFTA_LIST_ELEM);

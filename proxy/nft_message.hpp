@@ -62,14 +62,24 @@ class NftRule {
   NftRule& masquerade();
   NftRule& reject(Family family);
   NftRule& verdict(std::int32_t code, std::string_view chain = {});
+  // Matches and targets of iptables (nf_tables_compat.h); `info` is the structure of that revision.
+  NftRule& xt_match(std::string_view name, std::uint32_t revision, std::string_view info);
+  NftRule& xt_target(std::string_view name, std::uint32_t revision, std::string_view info);
+  NftRule& counter();
+  // What iptables' `-p` says: matches of one protocol ask for it.
+  NftRule& xt_protocol(std::uint8_t protocol);
 
   [[nodiscard]] const std::string& bytes() const { return bytes_; }
+  [[nodiscard]] std::uint8_t protocol() const { return protocol_; }  // 0: none told
 
  private:
   template <class Fill>
   NftRule& add(const char* name, Fill fill);
 
+  NftRule& extension(const char* kind, std::string_view name, std::uint32_t revision, std::string_view info);
+
   std::string bytes_;
+  std::uint8_t protocol_ = 0;
 };
 
 struct NftBaseChain {
@@ -81,8 +91,10 @@ struct NftBaseChain {
 
 class NftWriter {
  public:
-  explicit NftWriter(Family family) { batch_.family = family; }
+  // `table` outlives the writer; the sets are only in our own.
+  explicit NftWriter(Family family, const char* table = kNftTable) : table_(table) { batch_.family = family; }
 
+  // Without user data where that is empty.
   void add_table(std::string_view user_data);
   void delete_table();
   void add_set(NftSet set);
@@ -108,6 +120,7 @@ class NftWriter {
   void elements(bool add, NftSet set, std::string_view records);
   void rule(std::string_view chain, const NftRule& rule, std::uint16_t flags);
 
+  const char* table_;
   NftBatch batch_;
 };
 

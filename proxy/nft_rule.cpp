@@ -4,6 +4,7 @@
 
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 
 #include <cstring>
 
@@ -171,6 +172,38 @@ NftRule& NftRule::verdict(std::int32_t code, std::string_view chain) {
     a.close(verdict);
     a.close(data);
   });
+}
+
+// Matches and targets have the same attributes.
+NftRule& NftRule::extension(const char* kind, std::string_view name, std::uint32_t revision, std::string_view info) {
+  constexpr std::size_t kAlign = 8;  // XT_ALIGN
+  std::string aligned(info);
+  aligned.resize((info.size() + kAlign - 1) / kAlign * kAlign, '\0');
+  return add(kind, [&](NlAttributes& a) {
+    a.text(NFTA_MATCH_NAME, name);
+    a.u32(NFTA_MATCH_REV, revision);
+    a.bytes(NFTA_MATCH_INFO, aligned);
+  });
+}
+
+NftRule& NftRule::xt_match(std::string_view name, std::uint32_t revision, std::string_view info) {
+  return extension("match", name, revision, info);
+}
+
+NftRule& NftRule::xt_target(std::string_view name, std::uint32_t revision, std::string_view info) {
+  return extension("target", name, revision, info);
+}
+
+NftRule& NftRule::counter() {
+  return add("counter", [](NlAttributes& a) {
+    a.u64(NFTA_COUNTER_BYTES, 0);
+    a.u64(NFTA_COUNTER_PACKETS, 0);
+  });
+}
+
+NftRule& NftRule::xt_protocol(std::uint8_t protocol) {
+  protocol_ = protocol;
+  return *this;
 }
 
 }  // namespace keelson::proxy

@@ -11,18 +11,14 @@
 namespace keelson::proxy {
 namespace {
 
-// The parts of one table's input, in the order in which they have to stand.
-struct TableText {
-  std::string chains;   // ":NAME - [0:0]": made, or flushed
-  std::string rules;    // "-A" into those
+// The parts of one table's input; they stand in this order, but for what is gone, which comes last.
+struct TableText : ChainInput {
   std::string removed;  // "-D" from shared chains
   std::string added;    // "-I" into shared chains; in a full sync "-A"
   std::string tail;     // what has to stand last
-  std::string gone;     // "-X"
 
-  [[nodiscard]] bool empty() const {
-    return chains.empty() && rules.empty() && removed.empty() && added.empty() && tail.empty() && gone.empty();
-  }
+  [[nodiscard]] bool only_chains() const { return removed.empty() && added.empty() && tail.empty(); }
+  [[nodiscard]] bool empty() const { return ChainInput::empty() && only_chains(); }
   void declare(std::string_view chain) { chains.append(":").append(chain).append(" - [0:0]\n"); }
   void remove_chain(std::string_view chain) {
     declare(chain);
@@ -37,8 +33,8 @@ std::size_t count_lines(std::string_view text) {
 constexpr char tag(SharedChain chain) { return static_cast<char>('a' + static_cast<int>(chain)); }
 SharedChain tagged(char c) { return static_cast<SharedChain>(c - 'a'); }
 
-// Views on the lines of WrittenService::shared, without their newlines.
-std::vector<std::string_view> shared_lines(std::string_view text) {
+// Views on the lines, without their newlines.
+std::vector<std::string_view> each_line(std::string_view text) {
   std::vector<std::string_view> lines;
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
@@ -46,6 +42,18 @@ std::vector<std::string_view> shared_lines(std::string_view text) {
     text.remove_prefix(end + 1);
   }
   return lines;
+}
+
+// The lines in descending order of the chains that they jump to; those of one chain stay in theirs.
+std::string by_target(const std::string& text) {
+  const auto target = [](std::string_view line) { return line.substr(line.rfind(" -j ") + 1); };
+  std::vector<std::string_view> lines = each_line(text);
+  std::stable_sort(lines.begin(), lines.end(),
+                   [&target](std::string_view a, std::string_view b) { return target(a) > target(b); });
+  std::string out;
+  out.reserve(text.size());
+  for (const std::string_view line : lines) out.append(line).append("\n");
+  return out;
 }
 
 bool contains(const std::vector<std::string_view>& lines, std::string_view line) {
@@ -100,7 +108,7 @@ void RuleSync::write_chains(WrittenService& before, const ServiceRules& rules, T
 void RuleSync::write_shared(WrittenService& before, const ServiceRules& rules, Tables& tables) {
   std::string now;
   for (const SharedRule& rule : rules.shared) now.append(1, tag(rule.chain)).append(rule.rule).append("\n");
-  const auto old_lines = shared_lines(before.shared), new_lines = shared_lines(now);
+  const auto old_lines = each_line(before.shared), new_lines = each_line(now);
   const auto counter = [this](char c) -> std::size_t& {
     return is_nat(tagged(c)) ? service_counts_.nat : service_counts_.filter;
   };
@@ -152,70 +160,94 @@ void RuleSync::write_node_port_jumps(const CompileOptions& options, Tables& tabl
   node_port_jumps_ = std::move(now);
 }
 
-// The Services' rules in shared chains go to `tables`; so do their own chains where all fit into one part, else those
-// are returned as inputs of their own. The chain that they jump to comes with the first.
-std::vector<std::string> RuleSync::write_services(const Model& model, const CompileOptions& options, std::size_t part,
-                                                  Tables& tables) {
-  std::vector<std::string> parts;
+// The Services' rules in shared chains go to `tables`; so do their own chains where few remain, the others are
+// returned. The chain that they jump to comes with the first.
+std::vector<ChainInput> RuleSync::write_services(const Model& model, const CompileOptions& options, ChainParts sizes,
+                                                 Tables& tables) {
+  std::vector<ChainInput> parts;
   Tables own;
   own.full = true;
   std::size_t last = 0;
-  for (const auto& [key, entry] : model.services()) {
-    write_service(entry->key, entry.get(), model, options, own);
-    if (part == 0 || chain_count_ - last < part) continue;
-    TableText chains{.chains = std::exchange(own.nat.chains, {}), .rules = std::exchange(own.nat.rules, {})};
+  const auto cut = [&] {
+    ChainInput chains{std::exchange(own.nat.chains, {}), std::exchange(own.nat.rules, {}), {}};
+    last = chain_count_;
     if (parts.empty()) {
       for (const FixedChain& fixed : compile_fixed(options)) {
         if (std::string_view(fixed.name) != kMarkMasq) continue;
-        chains.declare(fixed.name);
+        chains.chains.append(":").append(fixed.name).append(" - [0:0]\n");
         chains.rules += fixed.rules;
       }
     }
-    parts.push_back("*nat\n" + chains.chains + chains.rules + "COMMIT\n");
-    last = chain_count_;
+    parts.push_back(std::move(chains));
+  };
+  for (const auto& [key, entry] : model.services()) {
+    write_service(entry->key, entry.get(), model, options, own);
+    if (sizes.most > 0 && chain_count_ - last >= sizes.most) cut();
   }
+  if (sizes.most > 0 && chain_count_ - last > sizes.rest) cut();
   tables.nat.chains += own.nat.chains;
   tables.nat.rules += own.nat.rules;
-  tables.nat.added += own.nat.added;
+  tables.nat.added += by_target(own.nat.added);
   tables.filter.added += own.filter.added;
   return parts;
 }
 
 RestoreInput RuleSync::full(const Model& model, const CompileOptions& options, const SavedRules& saved,
-                            std::size_t part) {
+                            ChainParts sizes) {
   written_.clear();
   fixed_counts_ = service_counts_ = {};
   chain_count_ = 0;
   Tables tables;
   tables.full = true;
-  for (std::size_t i = 0; i < kSharedChains; ++i) {
-    const auto chain = static_cast<SharedChain>(i);
-    tables.of(chain).declare(chain_name(chain));
-  }
   for (const FixedChain& chain : compile_fixed(options)) {
     tables.of(chain.table).declare(chain.name);
     tables.of(chain.table).rules += chain.rules;
     const std::size_t lines = count_lines(chain.rules);
     (std::string_view(chain.table) == "nat" ? fixed_counts_.nat : fixed_counts_.filter) += lines;
   }
-  std::vector<std::string> parts = write_services(model, options, part, tables);
+  RestoreInput out;
+  out.services = model.services().size();
+  out.before = write_services(model, options, sizes, tables);
   write_node_port_jumps(options, tables);
+  TableText shared;  // what leads to Services' chains in nat, and those that nothing leads to any more
+  shared.rules = std::exchange(tables.nat.added, {}) + std::exchange(tables.nat.tail, {});
+  for (std::size_t i = 0; i < kSharedChains; ++i) {
+    const auto chain = static_cast<SharedChain>(i);
+    (is_nat(chain) ? shared : tables.filter).declare(chain_name(chain));
+  }
+  for (const std::string& chain : stale_chains(saved)) shared.remove_chain(chain);
   for (const Jump& jump : compile_jumps(options)) {
     if (saved.has_jump(jump.table, jump.from, jump.rule)) continue;
     tables.of(jump.table).tail.append("-I ").append(jump.from).append(" ").append(jump.rule).append("\n");
   }
-  if (const SavedTable* nat = saved.table("nat")) {
-    std::unordered_set<std::string> active;
-    for (const auto& [key, written] : written_) {
-      for (const WrittenChain& chain : written.chains) active.insert(chain.id.name());
+  if (sizes.shared_follow && !out.before.empty()) {
+    for (const char* chain : {kServices, kNodePorts}) {  // as new jumps lead to
+      if (!saved.has_chain("nat", chain)) tables.nat.declare(chain);
     }
-    for (const std::string& chain : nat->chains) {
-      // A chain that somebody else's rule leads to cannot be deleted, and trying would fail the whole table.
-      if (!is_service_chain(chain) || active.contains(chain) || nat->referenced.contains(chain)) continue;
-      tables.nat.remove_chain(chain);
-    }
+    out.after = std::move(shared);
+  } else {
+    tables.nat.chains += shared.chains;
+    tables.nat.rules += shared.rules;
+    tables.nat.gone += shared.gone;
   }
-  return {std::move(parts), tables.text(), model.services().size()};
+  out.text = tables.text();
+  return out;
+}
+
+// The chains of Services that exist and no Service needs.
+std::vector<std::string> RuleSync::stale_chains(const SavedRules& saved) const {
+  std::vector<std::string> out;
+  const SavedTable* nat = saved.table("nat");
+  if (nat == nullptr) return out;
+  std::unordered_set<std::string> active;
+  for (const auto& [key, written] : written_) {
+    for (const WrittenChain& chain : written.chains) active.insert(chain.id.name());
+  }
+  for (const std::string& chain : nat->chains) {
+    // A chain that somebody else's rule leads to cannot be deleted, and trying would fail the whole table.
+    if (is_service_chain(chain) && !active.contains(chain) && !nat->referenced.contains(chain)) out.push_back(chain);
+  }
+  return out;
 }
 
 RestoreInput RuleSync::partial(const Model& model, const CompileOptions& options,
@@ -223,7 +255,14 @@ RestoreInput RuleSync::partial(const Model& model, const CompileOptions& options
   Tables tables;
   for (const std::string& key : dirty) write_service(key, model.find(key), model, options, tables);
   write_node_port_jumps(options, tables);
-  return {{}, tables.text(), dirty.size()};
+  RestoreInput out;
+  out.services = dirty.size();
+  if (!tables.nat.ChainInput::empty() && tables.nat.only_chains() && tables.filter.empty()) {
+    out.before.push_back(std::move(tables.nat));
+  } else {
+    out.text = tables.text();
+  }
+  return out;
 }
 
 RuleCounts RuleSync::counts() const {

@@ -11,26 +11,36 @@
 #include "proxy/backend.hpp"
 #include "proxy/compile.hpp"
 #include "proxy/saved_rules.hpp"
+#include "proxy/xt_rule.hpp"
 
 namespace keelson::proxy {
 
-// Input for `iptables-restore --noflush`, and how much is in it.
+// What is to be written, and how much is in it.
 struct RestoreInput {
-  // To be restored first, in order: chains of whole Services that no packet comes to yet, or that are exchanged with
-  // what the Service's other chains expect.
-  std::vector<std::string> before;
-  std::string text;          // empty: nothing to write
+  // To be written first, in order: chains of whole Services that no packet comes to yet, or that are exchanged with
+  // what the Service's other chains expect. A change that touches nothing else is all here.
+  std::vector<ChainInput> before;
+  std::string text;          // for `iptables-restore --noflush`; empty: nothing of the kind
+  ChainInput after;          // nat's shared chains, where they are many rules; written last
   std::size_t services = 0;  // looked at
-  [[nodiscard]] bool empty() const { return text.empty(); }
+  [[nodiscard]] bool empty() const { return before.empty() && text.empty(); }
+};
+
+// How many chains of Services go ahead of a full sync's text, as RestoreInput::before.
+struct ChainParts {
+  std::size_t most = 0;        // in one part, about; 0: none goes ahead
+  std::size_t rest = 0;        // that may stay with the text
+  bool shared_follow = false;  // where any goes ahead, nat's shared chains are RestoreInput::after
 };
 
 class RuleSync {
  public:
   // Everything: fixed chains, missing jumps, all Services; and the removal of per-service chains in `saved` that no
   // Service needs any more. Each table is replaced in one commit, so no rule that stays is missing for a moment.
-  // With `part` > 0 chains of Services go ahead, in inputs of about that many chains each: iptables-nft-restore walks a
-  // list of all chains of its input for each line (cache_chain_list_insert of 1.8.9), a minute for 10,000 Services.
-  RestoreInput full(const Model& model, const CompileOptions& options, const SavedRules& saved, std::size_t part = 0);
+  // iptables-nft-restore walks a list of all chains of its input for each line (cache_chain_list_insert of 1.8.9), a
+  // minute for 10,000 Services in one input. Hence `parts`, and rules in shared chains stand in descending order of the
+  // chains they jump to: the place of the next is found at that list's beginning.
+  RestoreInput full(const Model& model, const CompileOptions& options, const SavedRules& saved, ChainParts parts = {});
   // Only what differs from the last input because of the Services in `dirty`, or because the node port addresses
   // changed.
   RestoreInput partial(const Model& model, const CompileOptions& options, const std::vector<std::string>& dirty);
@@ -53,8 +63,9 @@ class RuleSync {
 
   void write_service(const std::string& key, const ServiceEntry* entry, const Model& model,
                      const CompileOptions& options, Tables& tables);
-  std::vector<std::string> write_services(const Model& model, const CompileOptions& options, std::size_t part,
-                                          Tables& tables);
+  std::vector<ChainInput> write_services(const Model& model, const CompileOptions& options, ChainParts sizes,
+                                         Tables& tables);
+  [[nodiscard]] std::vector<std::string> stale_chains(const SavedRules& saved) const;
   void write_chains(WrittenService& before, const ServiceRules& rules, Tables& tables);
   void write_shared(WrittenService& before, const ServiceRules& rules, Tables& tables);
   void write_node_port_jumps(const CompileOptions& options, Tables& tables);

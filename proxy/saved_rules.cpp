@@ -37,6 +37,11 @@ const SavedTable* SavedRules::table(std::string_view name) const {
   return it == tables.end() ? nullptr : &*it;
 }
 
+bool SavedRules::has_chain(std::string_view table_name, std::string_view chain) const {
+  const SavedTable* found = table(table_name);
+  return found != nullptr && std::find(found->chains.begin(), found->chains.end(), chain) != found->chains.end();
+}
+
 bool SavedRules::has_jump(std::string_view table_name, std::string_view from, std::string_view rule) const {
   const SavedTable* t = table(table_name);
   if (t == nullptr) return false;

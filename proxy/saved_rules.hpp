@@ -20,6 +20,8 @@ struct SavedRules {
   std::vector<SavedTable> tables;
 
   [[nodiscard]] const SavedTable* table(std::string_view name) const;
+  // Whether the table has the chain, one of ours.
+  [[nodiscard]] bool has_chain(std::string_view table, std::string_view chain) const;
   // Whether the rule "-A FROM RULE" stands in the table.
   [[nodiscard]] bool has_jump(std::string_view table, std::string_view from, std::string_view rule) const;
 };

@@ -19,7 +19,9 @@ namespace {
 
 std::vector<std::string> lines_of(const RestoreInput& input) {
   std::vector<std::string> lines;
-  std::istringstream in(input.text);
+  std::string all;
+  for (const ChainInput& chains : input.before) all += chains.text();
+  std::istringstream in(all + input.text);
   for (std::string line; std::getline(in, line);) lines.push_back(line);
   return lines;
 }
@@ -102,7 +104,7 @@ TEST_CASE("adding the 1001st Service writes only its own lines") {
   // *nat, COMMIT, three chains, three rules of SVC, four of SEP, one in KUBE-SERVICES.
   CHECK(lines_of(input).size() == 13);
   CHECK(count_starting(input, "-I KUBE-SERVICES ") == 1);
-  CHECK(input.text.find("svc999") == std::string::npos);
+  for (const std::string& line : lines_of(input)) CHECK(line.find("svc999") == std::string::npos);
   CHECK(sync.service_chains() == 3003);
 }
 
@@ -232,6 +234,7 @@ TEST_CASE("cleanup removes all of ours and nothing else") {
 }
 
 TEST_CASE("chains of many Services go ahead in parts, what leads to them comes last") {
+  const bool follow = GENERATE(false, true);
   Model model;
   for (int i = 0; i < 10; ++i) {
     const std::string name = "s" + std::to_string(i);
@@ -239,32 +242,56 @@ TEST_CASE("chains of many Services go ahead in parts, what leads to them comes l
     put(model, slice("ns", name, {endpoint("10.180.0." + std::to_string(1 + i))}, {slice_port("p", 80)}));
   }
   RuleSync whole, parted;
-  const RestoreInput one = whole.full(model, options(), {}), many = parted.full(model, options(), {}, 9);
+  const SavedRules saved = parse_saved("*nat\n:KUBE-SERVICES - [0:0]\n:KUBE-SVC-STALESTALESTALE - [0:0]\nCOMMIT\n");
+  const RestoreInput one = whole.full(model, options(), saved);
+  const RestoreInput many = parted.full(model, options(), saved, {9, follow ? 0u : 9u, follow});
   CHECK(one.before.empty());
-  REQUIRE(many.before.size() == 3);  // three chains each: three Services, three, three, and the last with the rest
-  CHECK(many.before[0].rfind("*nat\n:", 0) == 0);
-  CHECK(many.before[0].find(":KUBE-MARK-MASQ - [0:0]\n") != std::string::npos);
-  CHECK(many.before[1].find("KUBE-MARK-MASQ - [") == std::string::npos);
+  // Three chains each: three Services, three, three; and the last, which may stay with the rest.
+  REQUIRE(many.before.size() == (follow ? 4 : 3));
+  CHECK(many.before[0].chains.find(":KUBE-MARK-MASQ - [0:0]\n") != std::string::npos);
+  CHECK(many.before[1].chains.find("KUBE-MARK-MASQ") == std::string::npos);
   std::set<std::string> declared;
   std::multiset<std::string> lines;
-  for (const auto* text : {&many.before[0], &many.before[1], &many.before[2], &many.text}) {
-    for (const std::string& line : split(*text, '\n')) {
+  const auto read = [&](const std::string& text, bool last) {
+    for (const std::string& line : split(text, '\n')) {
       if (line.rfind(":KUBE-S", 0) == 0 || line.rfind(":KUBE-EXT-", 0) == 0) declared.insert(line.substr(1, 20));
       // No jump leads to a chain that is not there yet.
       const auto jump = line.find("-j KUBE-S");
-      if (jump != std::string::npos && line.rfind("-A KUBE-", 0) == 0 && text != &many.text) {
+      if (jump != std::string::npos && line.rfind("-A KUBE-", 0) == 0 && !last) {
         CHECK(declared.contains(line.substr(jump + 3, 20)));
       }
+      if (line.rfind("-A KUBE-SERVICES", 0) == 0 || line.rfind("-X", 0) == 0) CHECK(last);
       lines.insert(line);
     }
-    if (text != &many.text) CHECK(text->find("-A KUBE-SERVICES") == std::string::npos);
-  }
+  };
+  for (const ChainInput& chains : many.before) read(chains.text(), false);
+  read(many.text, !follow);
+  CHECK(many.after.empty() != follow);
+  // KUBE-SERVICES keeps its rules until they are exchanged; KUBE-NODEPORTS was not there for the jumps.
+  const std::string nat = many.text.substr(many.text.find("*nat"));
+  CHECK((nat.find(":KUBE-SERVICES") == std::string::npos) == follow);
+  CHECK(nat.find(":KUBE-NODEPORTS") != std::string::npos);
+  if (follow) read(many.after.text(), true);
   for (const std::string& line : split(one.text, '\n')) {
     INFO(line);
     CHECK(lines.count(line) >= 1);
   }
   CHECK(parted.counts().nat == whole.counts().nat);
   CHECK(parted.partial(model, options(), {"ns/s0"}).empty());
+}
+
+TEST_CASE("rules of a full sync stand in descending order of where they lead, the node ports' last") {
+  Model model;
+  for (int i = 0; i < 20; ++i) add_service(model, i, 1);
+  RuleSync sync;
+  std::vector<std::string> targets;
+  for (const std::string& line : lines_of(sync.full(model, options(), {}))) {
+    if (line.rfind("-A KUBE-SERVICES ", 0) == 0) targets.push_back(line.substr(line.rfind(" -j ") + 4));
+  }
+  REQUIRE(targets.size() == 21);
+  CHECK(targets.back() == "KUBE-NODEPORTS");
+  targets.pop_back();
+  CHECK(std::is_sorted(targets.rbegin(), targets.rend()));
 }
 
 TEST_CASE("compile and diff of 5,000 Services", "[.bench]") {
@@ -283,7 +310,7 @@ TEST_CASE("compile and diff of 5,000 Services", "[.bench]") {
   put(model, slice("ns", "svc77", {endpoint("10.0.1.1")}, {slice_port("p80", 80)}));
   start = Clock::now();
   const RestoreInput change = step(sync, model);
-  std::cout << "one change: " << ms(start) << " ms, " << change.text.size() << " bytes\n";
+  std::cout << "one change: " << ms(start) << " ms, " << change.before.at(0).text().size() << " bytes\n";
   CHECK(sync.counts().nat > 35000);
 }
 
