@@ -22,7 +22,8 @@ struct ModeSettings {
   bool masquerade_all = false;
   unsigned masquerade_bit = 14;  // 0 to 31
   // Least time between two syncs. kube-proxy's default is 1 s because it rewrites the shared chains each time; our
-  // syncs cost what changed, so they come sooner: in a burst after ten times their duration, at upstream's pace at last.
+  // syncs cost what changed, so they come sooner: in a burst after ten times their duration, at upstream's pace at last
+  // (sync_pace.hpp).
   Milliseconds min_sync_period{100};
   Seconds sync_period{30};  // longest retry delay, and how often we look whether the rules are still there
 };

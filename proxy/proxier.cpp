@@ -61,7 +61,8 @@ Proxier::Proxier(const Executor& executor, ProxyConfig config, std::string node_
       conntrack_(executor, clock, conntrack),
       nft_(nft),
       wake_(executor),
-      record_(clock.now()) {}
+      record_(clock.now()),
+      pace_(kUpstreamMinSyncPeriod) {}
 
 void Proxier::changed() {
   if (!synced()) return;
@@ -272,13 +273,15 @@ Awaitable<void> Proxier::sync_all() {
     if (!waits) co_await sync(state, dirty);
   }
   const SteadyTime end = clock_.steady_now();
-  // In a burst of changes syncs take a tenth of the time at most, unless that would be later than upstream's pace.
-  // One that failed says nothing about what a sync costs, and has a delay of its own.
+  // A failed one has a delay of its own.
   const bool failed =
       std::any_of(families_.begin(), families_.end(), [](const auto& s) { return !s.status.last_error.empty(); });
-  const Nanoseconds longest = std::max<Nanoseconds>(kUpstreamMinSyncPeriod, end - start);
-  const Nanoseconds pause = failed ? Nanoseconds(0) : std::min<Nanoseconds>(10 * (end - start), longest);
-  not_before_ = end + std::max<Nanoseconds>(config_.min_sync_period, pause);
+  if (failed) {
+    pace_.forget();
+    not_before_ = end + config_.min_sync_period;
+  } else {
+    not_before_ = end + pace_.after(start, end, config_.min_sync_period);
+  }
   if (on_sync_) on_sync_();
 }
 

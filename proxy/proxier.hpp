@@ -18,6 +18,7 @@
 #include "proxy/health_ports.hpp"
 #include "proxy/iptables_runner.hpp"
 #include "proxy/model.hpp"
+#include "proxy/sync_pace.hpp"
 #include "proxy/sync_record.hpp"
 
 namespace keelson::kube {
@@ -149,6 +150,7 @@ class Proxier {
   bool services_synced_ = false;
   bool slices_synced_ = false;
   bool drop_invalid_ = true;
+  SyncPace pace_;
   SteadyTime not_before_{};  // the least time between two syncs is over then
   SteadyTime next_canary_{};
   std::optional<SteadyTime> last_repair_;  // of a table that somebody else changed
