@@ -18,6 +18,19 @@ bool is_exclusive(NftSet set) {
          set == NftSet::sticky_local;
 }
 
+// Handlers that Services are likely to need as their endpoints come and go. A chain and its verdict cost a look through
+// the whole table and, after the transaction, a wait for packets in flight; made ahead they cost neither when the first
+// Service with so many endpoints comes.
+std::vector<NftHandler> usual_handlers() {
+  constexpr std::uint16_t kInternal = 32, kOthers = 8;
+  std::vector<NftHandler> out;
+  for (std::uint16_t n = 1; n <= kInternal; ++n) out.push_back({NftHandler::Kind::internal, 0, n, 0});
+  for (const auto kind : {NftHandler::Kind::external, NftHandler::Kind::nodeport}) {
+    for (std::uint16_t n = 1; n <= kOthers; ++n) out.push_back({kind, 0, n, 0});
+  }
+  return out;
+}
+
 struct Record {
   NftSet set;
   std::string at;  // set and key
@@ -99,6 +112,10 @@ NftBatch NftSync::full(const Model& model, const CompileOptions& options, bool r
   put_all("", compile_nodeport_ips(options));
   for (const auto& [key, entry] : model.services())
     put_all(entry->key, compile_elements(*entry, model, options, numbers_));
+  for (const NftHandler& handler : usual_handlers()) {
+    const std::uint32_t number = numbers_.number(handler);
+    if (handlers_.insert(number).second) needs.handlers.insert(number);
+  }
 
   NftWriter writer(family_);
   writer.add_table(table_mark());
@@ -134,11 +151,11 @@ NftBatch NftSync::full(const Model& model, const CompileOptions& options, bool r
   }
   for (const std::string& chain : stale) writer.delete_chain(chain);
   write_fixed_rules(writer, options);
+  write_chains(needs, options, writer);  // ahead of elements: for each rule the kernel walks the set that it looks into
   for (std::size_t i = 0; i < kNftSets; ++i) {
     writer.add_elements(static_cast<NftSet>(i), elements[i]);
     std::string().swap(elements[i]);  // a large one, while the batch grows
   }
-  write_chains(needs, options, writer);
   NftBatch batch = writer.take();
   counts_.filter = batch.filter_rules;
   counts_.nat = batch.nat_rules;

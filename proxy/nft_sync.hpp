@@ -1,6 +1,6 @@
 // What one address family's kernel holds of ours in mode nftables, and the transaction that takes it from there to what
 // the model says. Pure: batches out. One changed Service costs its own changed elements, whatever the number of
-// Services; rules come only with a number of endpoints that no Service had before.
+// Services; rules come only with a number of endpoints that no Service had before and that is not among the usual.
 #pragma once
 
 #include <map>

@@ -84,11 +84,15 @@ TEST_CASE("a full transaction makes the table, its chains, sets, rules and eleme
   const NftBatch batch = sync.full(model, options(), true, {});
   const Lines lines = describe_batch(batch);
   CHECK(lines.at(1) == "delete table kube-proxy");
-  CHECK(count(lines, "add chain") == nft_base_chains().size() + nft_chains().size() + 1);
+  CHECK(count(lines, "add chain") == nft_base_chains().size() + nft_chains().size() + 48);
+  for (const char* usual : {"internal-1", "internal-32", "external-8", "nodeport-8"}) {
+    CHECK(std::count(lines.begin(), lines.end(), std::string("add chain ") + usual) == 1);
+  }
   CHECK(count(lines, "add set") == kNftSets);
   CHECK(count(lines, "add element service-endpoints") == 2);
   CHECK(count(lines, "add element handlers 0x00000000 : goto internal-2") == 1);
-  CHECK(count(lines, "add rule to internal-2") == 3);  // who is not local is masqueraded; one of two; the first
+  CHECK(std::count(lines.begin(), lines.end(), "add rule to internal-2") ==
+        3);  // who is not local is masqueraded; one of two; the first
   CHECK(count(lines, "flush") == 0);
   CHECK(sync.counts().elements == 4);
   CHECK(sync.counts().nat > 5);
@@ -99,12 +103,12 @@ TEST_CASE("a table of ours is filled in place: affinity stays, chains that nobod
   Model model;
   put(model, numbered(1));
   NftSync sync(Family::ipv4);
-  const Lines lines = describe_batch(sync.full(model, options(), false, {"services", "internal-7", "external-3"}));
+  const Lines lines = describe_batch(sync.full(model, options(), false, {"services", "internal-77", "external-33"}));
   CHECK(count(lines, "delete table") == 0);
   CHECK(count(lines, "flush set affinity") == 0);
   CHECK(count(lines, "flush set") == kNftSets - 1);
-  CHECK(count(lines, "delete chain internal-7") == 1);
-  CHECK(count(lines, "delete chain external-3") == 1);
+  CHECK(count(lines, "delete chain internal-77") == 1);
+  CHECK(count(lines, "delete chain external-33") == 1);
   CHECK(count(lines, "delete chain") == 2);
 }
 
@@ -136,10 +140,16 @@ TEST_CASE("a change writes the elements that it touches and no rule, whatever th
 
   put(model, numbered_slice(6, {endpoint("10.179.0.1"), endpoint("10.180.0.2"), endpoint("10.180.0.3")}));
   batch = sync.partial(model, options(), model.take_dirty());
-  CHECK(batch.touches_rules);  // the first with three
-  CHECK(count(describe_batch(batch), "add chain internal-3") == 1);
+  CHECK_FALSE(batch.touches_rules);  // no Service had three, but three are usual
   kernel.apply(batch);
-  put(model, numbered_slice(7, {endpoint("10.179.0.1"), endpoint("10.180.0.2"), endpoint("10.180.0.3")}));
+  std::vector<kube::Endpoint> many;
+  for (int i = 1; i <= 33; ++i) many.push_back(endpoint("10.181.0." + std::to_string(i)));
+  put(model, numbered_slice(6, many));
+  batch = sync.partial(model, options(), model.take_dirty());
+  CHECK(batch.touches_rules);  // the first with so many
+  CHECK(count(describe_batch(batch), "add chain internal-33") == 1);
+  kernel.apply(batch);
+  put(model, numbered_slice(7, many));
   batch = sync.partial(model, options(), model.take_dirty());
   CHECK_FALSE(batch.touches_rules);
   kernel.apply(batch);
