@@ -1,9 +1,10 @@
 // proxy_model: what the Service proxy costs with a generated model and no API server, in the network namespace that it
 // is started in (which it fills with rules: give it one of its own). Prints
 //   {"full_seconds", "full_cpu", "change_ms": median, "change_ms_slowest", "change_cpu_ms", "resident_mib",
-//    "highest_mib", "model_mib"}
+//    "highest_mib", "model_mib", ...}
 // CPU is the process's and that of the programs that it ran; a change is one endpoint replaced, from set_slice() to the
-// end of the sync.
+// end of the sync; with --new-counts each change gives its Service a number of endpoints that no other has. --burst
+// adds what so many changes cost that come twenty a second: {"burst_cpu", "burst_syncs"}.
 #include <malloc.h>
 #include <sys/resource.h>
 
@@ -117,7 +118,42 @@ struct Bench {
   int syncs = 0;
 };
 
-int run(const ProxyConfig& config, int services, int changes) {
+struct Options {
+  int services = 44000, changes = 50, burst = 0;
+  bool new_counts = false;
+};
+
+// The endpoints of a Service after change number `change`.
+std::vector<std::string> changed_endpoints(const Options& options, int service, int change) {
+  std::vector<std::string> ips{address(128, 2 * service), address(200, change)};
+  for (int extra = 0; options.new_counts && extra <= change; ++extra) ips.push_back(address(210, 100 * change + extra));
+  return ips;
+}
+
+// CPU seconds and syncs of the options' burst.
+std::pair<double, int> burst(Bench& bench, const Options& options) {
+  constexpr auto kInterval = std::chrono::milliseconds(50);
+  const auto turn = [&bench](Steady::time_point until) {
+    while (Steady::now() < until) {
+      bench.loop.restart();
+      bench.loop.run_until(until);
+    }
+  };
+  turn(Steady::now() + std::chrono::milliseconds(2500));
+  const double cpu = cpu_seconds();
+  const int before = bench.syncs;
+  const auto start = Steady::now();
+  for (int i = 0; i < options.burst; ++i) {
+    const int number = static_cast<int>((i * 6007L + 29) % options.services);
+    bench.proxier.set_slice(make_slice(number, {address(128, 2 * number), address(220, i)}));
+    turn(start + (i + 1) * kInterval);
+  }
+  if (bench.proxier.status().pending) bench.settle();
+  return {cpu_seconds() - cpu, bench.syncs - before};
+}
+
+int run(const ProxyConfig& config, const Options& options) {
+  const int services = options.services, changes = options.changes;
   Bench bench(config);
   const double empty = status_mib("VmRSS:");
   for (int i = 0; i < services; ++i) {
@@ -137,25 +173,27 @@ int run(const ProxyConfig& config, int services, int changes) {
   double last = full;
   for (int i = 0; i < changes; ++i) {
     // After a quiet time: in a burst the proxy paces itself.
-    const auto quiet = std::chrono::duration<double>(std::clamp(11 * last, 0.005, std::max(1.1, last)));
+    const auto quiet = std::chrono::duration<double>(std::clamp(21 * last, 0.11, 2.1 * std::max(1.0, last)));
     bench.loop.restart();
     bench.loop.run_for(std::chrono::duration_cast<std::chrono::milliseconds>(quiet));
     const int number = static_cast<int>((i * 7919L + 13) % services);
     start = Steady::now();
-    bench.proxier.set_slice(make_slice(number, {address(128, 2 * number), address(200, i)}));
+    bench.proxier.set_slice(make_slice(number, changed_endpoints(options, number, i)));
     bench.settle();
     last = since(start);
     times.push_back(last * 1000);
   }
   std::sort(times.begin(), times.end());
   const double change_cpu = (cpu_seconds() - cpu) * 1000 / changes;
+  const auto [burst_cpu, burst_syncs] = burst(bench, options);
   ::malloc_trim(0);
   std::printf(
       "{\"services\": %d, \"full_seconds\": %.3f, \"full_cpu\": %.3f, \"change_ms\": %.3f, \"change_ms_slowest\": "
       "%.3f, "
-      "\"change_cpu_ms\": %.3f, \"resident_mib\": %.1f, \"highest_mib\": %.1f, \"model_mib\": %.1f}\n",
+      "\"change_cpu_ms\": %.3f, \"resident_mib\": %.1f, \"highest_mib\": %.1f, \"model_mib\": %.1f, "
+      "\"burst_cpu\": %.3f, \"burst_syncs\": %d}\n",
       services, full, full_cpu, times[times.size() / 2], times.back(), change_cpu, status_mib("VmRSS:"),
-      status_mib("VmHWM:"), model);
+      status_mib("VmHWM:"), model, burst_cpu, burst_syncs);
   const auto status = bench.proxier.status().families.at(0);
   if (status.last_error.empty() && status.failures == 0) return 0;
   std::fprintf(stderr, "proxy_model: %zu failures; %s\n", status.failures, status.last_error.c_str());
@@ -166,16 +204,17 @@ int run(const ProxyConfig& config, int services, int changes) {
 
 int main(int argc, char** argv) {
   CLI::App app("The Service proxy with a generated model.");
-  int services = 44000, changes = 50;
+  Options options;
   std::string mode = "iptables";
-  app.add_option("--services", services)->check(CLI::Range(1, 60000));
-  app.add_option("--changes", changes)->check(CLI::Range(1, 10000));
+  app.add_option("--services", options.services)->check(CLI::Range(1, 60000));
+  app.add_option("--changes", options.changes)->check(CLI::Range(1, 10000));
+  app.add_option("--burst", options.burst)->check(CLI::Range(0, 10000));
+  app.add_flag("--new-counts", options.new_counts);
   app.add_option("--mode", mode)->check(CLI::IsMember({"iptables", "nftables"}));
   CLI11_PARSE(app, argc, argv);
   ProxyConfig config;
   config.cluster_cidrs = {"10.128.0.0/9"};
   config.tune_sysctls = false;
-  config.min_sync_period = config.nftables.min_sync_period = {};
   config.mode = parse_proxy_mode(mode).value();
-  return run(config, services, changes);
+  return run(config, options);
 }
