@@ -22,6 +22,9 @@ namespace keelson::proxy {
 namespace {
 
 constexpr Nanoseconds kUpstreamMinSyncPeriod = std::chrono::seconds(1);
+// Of SyncPace. Every transaction of iptables' rules makes the kernel look through the whole table, and those of many
+// changes no longer than that of one; elements of nftables' sets cost the same either way.
+constexpr std::int64_t kMostIptables = 50, kMostNftables = 10;
 constexpr Nanoseconds kFirstRetry = std::chrono::seconds(1);
 constexpr Nanoseconds kRepairPause = std::chrono::seconds(5);
 
@@ -62,7 +65,7 @@ Proxier::Proxier(const Executor& executor, ProxyConfig config, std::string node_
       nft_(nft),
       wake_(executor),
       record_(clock.now()),
-      pace_(kUpstreamMinSyncPeriod) {}
+      pace_(kUpstreamMinSyncPeriod, config_.mode == ProxyMode::iptables ? kMostIptables : kMostNftables) {}
 
 void Proxier::changed() {
   if (!synced()) return;

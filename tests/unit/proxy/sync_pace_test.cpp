@@ -14,14 +14,14 @@ constexpr Nanoseconds kSecond = milliseconds(1000);
 }  // namespace
 
 TEST_CASE("a change by itself is followed by ten times its sync's duration") {
-  SyncPace pace(kSecond);
+  SyncPace pace(kSecond, 50);
   CHECK(pace.after(at(0), at(8), milliseconds(0)) == milliseconds(80));
   CHECK(pace.after(at(500), at(504), milliseconds(0)) == milliseconds(40));
   CHECK(pace.after(at(900), at(902), milliseconds(100)) == milliseconds(100));  // as configured
 }
 
 TEST_CASE("in a burst pauses grow to fifty times a sync's duration, and begin anew after it") {
-  SyncPace pace(kSecond);
+  SyncPace pace(kSecond, 50);
   int now = 0;
   std::vector<int> pauses;
   for (int i = 0; i < 6; ++i) {
@@ -34,8 +34,14 @@ TEST_CASE("in a burst pauses grow to fifty times a sync's duration, and begin an
   CHECK(pace.after(at(now), at(now + 10), milliseconds(0)) == milliseconds(100));
 }
 
+TEST_CASE("where nothing is gained by waiting pauses do not grow") {
+  SyncPace pace(kSecond, 10);
+  for (int now = 0; now < 1000; now += 110)
+    CHECK(pace.after(at(now), at(now + 10), milliseconds(0)) == milliseconds(100));
+}
+
 TEST_CASE("no pause is longer than upstream's, unless the sync itself is") {
-  SyncPace pace(kSecond);
+  SyncPace pace(kSecond, 50);
   CHECK(pace.after(at(0), at(300), milliseconds(0)) == kSecond);
   CHECK(pace.after(at(5000), at(9000), milliseconds(0)) == milliseconds(4000));
   CHECK(pace.after(at(13000), at(13001), milliseconds(0)) == milliseconds(15));
