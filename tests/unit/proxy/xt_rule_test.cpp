@@ -205,6 +205,9 @@ class FakeNft final : public NftKernel {
   }
   Result<NftTable> look(Family) override { return NftTable{}; }
   Result<std::uint64_t> foreign_changes() override { return std::uint64_t{0}; }
+  Awaitable<Result<NftForeignChanges>> next_foreign_change() override {
+    co_return make_error(Errc::unimplemented, "nobody else is here");
+  }
   std::vector<std::vector<std::string>> batches;
   std::optional<Error> error;
 };
