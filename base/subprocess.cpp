@@ -195,6 +195,17 @@ void arm_grace(const std::shared_ptr<Run>& run, Milliseconds grace) {
 
 }  // namespace
 
+std::vector<std::string> environment_with(const std::vector<std::pair<std::string, std::string>>& more) {
+  std::vector<std::string> out;
+  for (char** variable = environ; *variable != nullptr; ++variable) out.emplace_back(*variable);
+  for (const auto& [name, value] : more) {
+    const std::string prefix = name + "=";
+    std::erase_if(out, [&](const std::string& entry) { return entry.starts_with(prefix); });
+    out.push_back(prefix + value);
+  }
+  return out;
+}
+
 std::string CommandResult::describe() const {
   std::string what = timed_out ? "timed out"
                      : signal  ? "killed by signal " + std::to_string(signal)

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/async.hpp"
@@ -29,6 +30,9 @@ struct CommandResult {
   // "exit code 2: last words of stderr" or the like, for an error's text.
   [[nodiscard]] std::string describe() const;
 };
+
+// Our own environment with these variables in it, as Command::env takes it.
+[[nodiscard]] std::vector<std::string> environment_with(const std::vector<std::pair<std::string, std::string>>& more);
 
 // Runs `command` in a process group of its own. An Error means that it could not be started (not_found,
 // permission_denied, ...; ETXTBSY is Errc::unavailable); how it ended is in the result. When the calling task is

@@ -6,8 +6,6 @@
 #include "base/log.hpp"
 #include "base/subprocess.hpp"
 
-extern char** environ;
-
 namespace keelson::agent {
 namespace {
 
@@ -35,14 +33,7 @@ Command command_for(const CredentialProviderSpec& spec, const std::string& repos
   Command out;
   out.argv.push_back(spec.program.string());
   out.argv.insert(out.argv.end(), spec.args.begin(), spec.args.end());
-  std::vector<std::string> env;
-  for (char** variable = environ; *variable != nullptr; ++variable) env.emplace_back(*variable);
-  for (const auto& [name, value] : spec.env) {
-    const auto prefix = name + "=";
-    std::erase_if(env, [&](const std::string& entry) { return entry.starts_with(prefix); });
-    env.push_back(prefix + value);
-  }
-  out.env = std::move(env);
+  out.env = environment_with(spec.env);
   const nlohmann::json request{
       {"apiVersion", spec.api_version}, {"kind", "CredentialProviderRequest"}, {"image", repository}};
   out.stdin_data = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

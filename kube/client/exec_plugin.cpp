@@ -6,8 +6,6 @@
 #include "base/subprocess.hpp"
 #include "kube/text_member.hpp"
 
-extern char** environ;
-
 namespace keelson::kube {
 namespace {
 
@@ -16,16 +14,9 @@ using Json = nlohmann::json;
 constexpr auto kTimeout = Seconds(60);
 
 std::vector<std::string> environment(const ClientConfig& config, const std::string& ca_pem) {
-  std::vector<std::string> env;
-  for (char** variable = environ; *variable != nullptr; ++variable) env.emplace_back(*variable);
-  for (const auto& [name, value] : config.exec->env) {
-    const std::string prefix = name + "=";
-    std::erase_if(env, [&](const std::string& entry) { return entry.starts_with(prefix); });
-    env.push_back(prefix + value);
-  }
-  std::erase_if(env, [](const std::string& entry) { return entry.starts_with("KUBERNETES_EXEC_INFO="); });
-  env.push_back("KUBERNETES_EXEC_INFO=" + exec_info(config, ca_pem));
-  return env;
+  auto more = config.exec->env;
+  more.emplace_back("KUBERNETES_EXEC_INFO", exec_info(config, ca_pem));
+  return environment_with(more);
 }
 
 }  // namespace

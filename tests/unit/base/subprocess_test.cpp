@@ -1,8 +1,10 @@
 #include "base/subprocess.hpp"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <cstdlib>
 
 #include "base/task_group.hpp"
 
@@ -64,6 +66,17 @@ TEST_CASE("a cancelled caller leaves no process behind", "[subprocess]") {
   io.run();
   CHECK(tasks.size() == 0);
   CHECK_FALSE(out.has_value());
+}
+
+TEST_CASE("variables stand beside our own, or in place of them", "[subprocess]") {
+  ::setenv("KEELSON_TEST", "ours", 1);
+  const auto env = environment_with({{"KEELSON_TEST", "theirs"}, {"KEELSON_MORE", "a=b"}});
+  ::unsetenv("KEELSON_TEST");
+  const auto count = [&](const std::string& entry) { return std::count(env.begin(), env.end(), entry); };
+  CHECK(count("KEELSON_TEST=ours") == 0);
+  CHECK(count("KEELSON_TEST=theirs") == 1);
+  CHECK(count("KEELSON_MORE=a=b") == 1);
+  CHECK(count(std::string("PATH=") + ::getenv("PATH")) == 1);
 }
 
 }  // namespace
