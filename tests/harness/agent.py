@@ -20,6 +20,7 @@ class Agent:
         self.socket = folder / "keelson.sock"
         self.log = folder / "keelson.log"
         self.process: Process | None = None
+        self.was_killed = False
 
     def start(self, timeout: float = 20, wait: bool = True) -> None:
         binary = paths.BIN / "keelson"
@@ -56,6 +57,7 @@ class Agent:
 
     def kill(self) -> None:
         if self.process:
+            self.was_killed = True
             self.process.stop(signal.SIGKILL)
 
     def cleanup(self) -> subprocess.CompletedProcess:

@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 
+import grpc
+
 from . import paths
 from .process import Process, run, wait_for
 
@@ -117,6 +119,19 @@ class Containerd:
 
     def containers(self) -> list[str]:
         return self.ctr("containers", "ls", "-q").stdout.split()
+
+    def unknown_to_cri(self) -> list[str]:
+        """Of containers() those that CRI lists neither as container nor as sandbox. Its answers are searched as bytes, so
+        that no generated code is needed."""
+        with grpc.insecure_channel(self.endpoint) as channel:
+            calls = [channel.unary_unary(f"/runtime.v1.RuntimeService/{rpc}") for rpc in ("ListContainers", "ListPodSandbox")]
+            known = b"".join(call(b"", timeout=10) for call in calls)
+        return [name for name in self.containers() if name.encode() not in known]
+
+    def remove(self, name: str) -> None:
+        """The task, if there is one, and the container."""
+        for verb in (("tasks", "rm", "-f"), ("containers", "rm")):
+            self.ctr(*verb, name, check=False)
 
     def running_tasks(self) -> dict[str, int]:
         lines = [line.split() for line in self.ctr("tasks", "ls").stdout.splitlines()[1:]]
