@@ -45,6 +45,10 @@ class Network:
             self.run("ip", "addr", "add", f"{own}/24", "dev", "eth0", netns=netns)
             self.run("ip", "link", "set", "eth0", "up", netns=netns)
             self.run("ip", "route", "add", "default", "via", other, netns=netns)
+            # The default route leads back to where packets come from. The kernel remembers what redirects it has sent in the
+            # place where it counts its ICMP errors, and with enough of them sends none of those any more.
+            for device in ("all", "eth0"):
+                self.run("sysctl", "-qw", f"net.ipv4.conf.{device}.send_redirects=0", netns=netns)
             if IPV6:
                 self.run("ip", "addr", "add", f"{own6}/64", "dev", "eth0", "nodad", netns=netns)
                 self.run("ip", "route", "add", "default", "via", other6, netns=netns)
