@@ -19,7 +19,6 @@ struct TableText : ChainInput {
 
   [[nodiscard]] bool only_chains() const { return removed.empty() && added.empty() && tail.empty(); }
   [[nodiscard]] bool empty() const { return ChainInput::empty() && only_chains(); }
-  void declare(std::string_view chain) { chains.append(":").append(chain).append(" - [0:0]\n"); }
   void remove_chain(std::string_view chain) {
     declare(chain);
     gone.append("-X ").append(chain).append("\n");
@@ -33,21 +32,10 @@ std::size_t count_lines(std::string_view text) {
 constexpr char tag(SharedChain chain) { return static_cast<char>('a' + static_cast<int>(chain)); }
 SharedChain tagged(char c) { return static_cast<SharedChain>(c - 'a'); }
 
-// Views on the lines, without their newlines.
-std::vector<std::string_view> each_line(std::string_view text) {
-  std::vector<std::string_view> lines;
-  while (!text.empty()) {
-    const std::size_t end = text.find('\n');
-    lines.push_back(text.substr(0, end));
-    text.remove_prefix(end + 1);
-  }
-  return lines;
-}
-
 // The lines in descending order of the chains that they jump to; those of one chain stay in theirs.
 std::string by_target(const std::string& text) {
   const auto target = [](std::string_view line) { return line.substr(line.rfind(" -j ") + 1); };
-  std::vector<std::string_view> lines = each_line(text);
+  std::vector<std::string_view> lines = lines_of(text);
   std::stable_sort(lines.begin(), lines.end(),
                    [&target](std::string_view a, std::string_view b) { return target(a) > target(b); });
   std::string out;
@@ -108,7 +96,7 @@ void RuleSync::write_chains(WrittenService& before, const ServiceRules& rules, T
 void RuleSync::write_shared(WrittenService& before, const ServiceRules& rules, Tables& tables) {
   std::string now;
   for (const SharedRule& rule : rules.shared) now.append(1, tag(rule.chain)).append(rule.rule).append("\n");
-  const auto old_lines = each_line(before.shared), new_lines = each_line(now);
+  const auto old_lines = lines_of(before.shared), new_lines = lines_of(now);
   const auto counter = [this](char c) -> std::size_t& {
     return is_nat(tagged(c)) ? service_counts_.nat : service_counts_.filter;
   };
@@ -174,7 +162,7 @@ std::vector<ChainInput> RuleSync::write_services(const Model& model, const Compi
     if (parts.empty()) {
       for (const FixedChain& fixed : compile_fixed(options)) {
         if (std::string_view(fixed.name) != kMarkMasq) continue;
-        chains.chains.append(":").append(fixed.name).append(" - [0:0]\n");
+        chains.declare(fixed.name);
         chains.rules += fixed.rules;
       }
     }

@@ -49,12 +49,19 @@ bool SavedRules::has_jump(std::string_view table_name, std::string_view from, st
   return std::find(t->jumps.begin(), t->jumps.end(), line) != t->jumps.end();
 }
 
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
 SavedRules parse_saved(std::string_view text) {
   SavedRules saved;
-  while (!text.empty()) {
-    const std::size_t end = text.find('\n');
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  for (const std::string_view line : lines_of(text)) {
     if (line.starts_with('*')) {
       saved.tables.push_back({std::string(line.substr(1)), {}, {}, {}});
     } else if (!saved.tables.empty()) {

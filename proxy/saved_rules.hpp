@@ -9,6 +9,9 @@
 
 namespace keelson::proxy {
 
+// Views on the lines of `text`, without their newlines.
+[[nodiscard]] std::vector<std::string_view> lines_of(std::string_view text);
+
 struct SavedTable {
   std::string name;                               // "filter", "nat", "mangle"
   std::vector<std::string> chains;                // our chains (is_our_chain) that exist

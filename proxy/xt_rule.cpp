@@ -24,6 +24,8 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/saved_rules.hpp"
+
 namespace keelson::proxy {
 namespace {
 
@@ -332,16 +334,6 @@ std::optional<XtRule> RuleReader::make() {
   return XtRule{chain_, std::move(rule_)};
 }
 
-template <class Each>
-bool each_line(std::string_view text, Each each) {
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    if (!each(text.substr(0, end))) return false;
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return true;
-}
-
 }  // namespace
 
 std::string ChainInput::text() const { return "*nat\n" + chains + rules + gone + "COMMIT\n"; }
@@ -356,24 +348,17 @@ std::optional<NftBatch> chain_batch(const ChainInput& input, Family family) {
   NftWriter writer(family, kTable);
   writer.add_table("");
   const auto name = [](std::string_view line) { return line.substr(1, line.find(' ') - 1); };
-  each_line(input.chains, [&](std::string_view line) {
-    writer.add_chain(name(line));
-    return true;
-  });
-  each_line(input.chains, [&](std::string_view line) {
-    writer.flush_chain(name(line));
-    return true;
-  });
-  const bool known = each_line(input.rules, [&](std::string_view line) {
+  const std::vector<std::string_view> chains = lines_of(input.chains);
+  for (const std::string_view line : chains) writer.add_chain(name(line));
+  for (const std::string_view line : chains) writer.flush_chain(name(line));
+  for (const std::string_view line : lines_of(input.rules)) {
     const auto rule = read_xt_rule(line, family);
-    if (rule) writer.append_rule(rule->chain, rule->rule);
-    return rule.has_value();
-  });
-  if (!known) return std::nullopt;
-  each_line(input.gone, [&](std::string_view line) {
+    if (!rule) return std::nullopt;
+    writer.append_rule(rule->chain, rule->rule);
+  }
+  for (const std::string_view line : lines_of(input.gone)) {
     writer.delete_chain(line.substr(std::string_view("-X ").size()));
-    return true;
-  });
+  }
   return writer.take();
 }
 

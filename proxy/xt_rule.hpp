@@ -18,6 +18,7 @@ struct ChainInput {
   std::string rules;   // "-A NAME ..." into those
   std::string gone;    // "-X NAME", of chains that are declared as well
 
+  void declare(std::string_view chain) { chains.append(":").append(chain).append(" - [0:0]\n"); }
   [[nodiscard]] bool empty() const { return chains.empty() && rules.empty() && gone.empty(); }
   // The whole input, with its table and COMMIT.
   [[nodiscard]] std::string text() const;

@@ -23,8 +23,7 @@ class Leaks:
         """A containerd whose client is killed inside RunPodSandbox or CreateContainer may keep a container of which its own
         CRI plugin knows nothing: no client of CRI can remove that, nor see it."""
         if self.node.agent.was_killed:
-            for name in self.node.containerd.unknown_to_cri():
-                self.node.containerd.remove(name)
+            self.node.containerd.remove(*self.node.containerd.unknown_to_cri())
 
     def after_cleanup(self) -> list[str]:
         """With the agent ended and `keelson cleanup` done: no rule and no mount may be there."""

@@ -128,10 +128,11 @@ class Containerd:
             known = b"".join(call(b"", timeout=10) for call in calls)
         return [name for name in self.containers() if name.encode() not in known]
 
-    def remove(self, name: str) -> None:
-        """The task, if there is one, and the container."""
+    def remove(self, *names: str) -> None:
+        """The tasks of these containers, where there are any, and then the containers."""
         for verb in (("tasks", "rm", "-f"), ("containers", "rm")):
-            self.ctr(*verb, name, check=False)
+            for name in names:
+                self.ctr(*verb, name, check=False)
 
     def running_tasks(self) -> dict[str, int]:
         lines = [line.split() for line in self.ctr("tasks", "ls").stdout.splitlines()[1:]]
@@ -144,10 +145,7 @@ class Containerd:
     def destroy(self) -> None:
         """Ends everything that was started through this containerd, and the daemon itself. Safe to call at any moment."""
         if self.process and self.process.running() and self.socket.exists():
-            for command in (("tasks", "ls", "-q"), ("containers", "ls", "-q")):
-                for name in self.ctr(*command, check=False).stdout.split():
-                    verb = ("tasks", "rm", "-f") if command[0] == "tasks" else ("containers", "rm")
-                    self.ctr(*verb, name, check=False)
+            self.remove(*self.ctr("containers", "ls", "-q", check=False).stdout.split())
         if self.process:
             self.process.stop()
         self._kill_shims()
