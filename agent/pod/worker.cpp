@@ -236,7 +236,8 @@ void PodWorker::note_half_started() {
   }
 }
 
-// Those of them that came to nothing are removed, to be started anew: that is not a restart.
+// Those of them that came to nothing are removed, to be started anew: that is not a restart, and what the runtime let such
+// a container say before it ended it is not the log of the next.
 Awaitable<void> PodWorker::forget_cut_starts() {
   const auto observed = observed_.containers;
   for (const auto& c : observed) {
@@ -245,6 +246,7 @@ Awaitable<void> PodWorker::forget_cut_starts() {
     if (c.state != RunState::exited || c.started_at != SystemTime{}) continue;
     const auto removed = co_await remove_container(c.id);
     if (!removed) continue;
+    co_await remove_logs(c.id);
     log_info("a start that an earlier agent began is made again", {{"pod", key()}, {"container", c.name}});
     std::erase_if(observed_.containers, [&](const auto& other) { return other.id == c.id; });
   }

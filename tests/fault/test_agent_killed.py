@@ -8,6 +8,7 @@ import random
 import signal
 import time
 
+import grpc
 import pytest
 
 from harness.churn import SEED, Churn, churned
@@ -65,6 +66,7 @@ def test_killed_while_pods_start(node, delay):
     node.wait_for(
         lambda: len(node.containerd.running_tasks()) == 12, what="one sandbox and one container for each pod, no more"
     )
+    assert [node.logs(f"churn-{i}") for i in range(6)] == ["version 1\n"] * 6, "each says it once"
 
 
 @pytest.mark.parametrize("delay", [0.02, 0.1, 0.3])
@@ -96,6 +98,29 @@ def test_a_task_that_the_runtime_has_lost_goes_with_its_pod(node, ended):
     node.remove("lost.yaml")
     node.wait_gone("lost")
     assert "ended what the runtime had lost count of" in node.agent.log_text()
+
+
+@pytest.mark.runtimes("1.6", "2.2")
+@pytest.mark.agent(proxy=True)
+def test_a_start_that_came_to_nothing_leaves_no_log(node, faults):
+    """The agent dies while a container starts, and the start fails after it had said something: it is started again, which
+    is no restart, and its log is that of the start that counts. containerd fails here because the snapshot is gone."""
+    fault = node.proxy.inject("StartContainer", "hang", "half")
+    node.apply("half.yaml", pod("half", shell("echo whole; sleep 600")))
+    node.wait_for(lambda: fault.hits, what="the container is being started")
+    node.agent.kill()
+    [container] = [name for name in node.containerd.containers() if name not in node.containerd.running_tasks()]
+    [folder] = node.logs_dir.glob("default_half_*")
+    (folder / "app" / "0.log").write_text("2026-01-01T00:00:00.000000000Z stdout F half\n")
+    node.containerd.ctr("snapshots", "rm", container)
+    with pytest.raises(grpc.RpcError):
+        node.containerd.start_container(container)
+    node.agent.start()
+    [found] = node.wait_ready("half")
+    assert node.logs("half") == "whole\n"
+    assert restarts(found) == 0
+    faults.add(2)
+    fault.remove()
 
 
 def test_terminated_while_pods_start_ends_in_time(node):

@@ -42,9 +42,13 @@ class Churn:
         self.node.apply(f"{name}.yaml", churned(name, self.wanted[name]))
 
     def settled(self) -> bool:
+        """The node has caught up; an AssertionError tells what is wrong."""
         pods = {name: found for name, found in self.node.pods().items() if name.startswith("churn-")}
-        return (
-            pods.keys() == self.wanted.keys()
-            and all(map(is_ready, pods.values()))
-            and all(self.node.logs(name).strip() == f"version {version}" for name, version in self.wanted.items())
-        )
+        wrong = sorted(pods.keys() ^ self.wanted.keys())
+        wrong += [f"{name} is not Ready" for name, found in pods.items() if not is_ready(found)]
+        if not wrong:
+            logs = {name: self.node.logs(name) for name in pods}
+            wrong = [f"{name} says {log!r}" for name, log in logs.items() if log != f"version {self.wanted[name]}\n"]
+        if wrong:
+            raise AssertionError(", ".join(wrong))
+        return True
