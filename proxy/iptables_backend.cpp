@@ -1,5 +1,6 @@
 #include "proxy/iptables_backend.hpp"
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <optional>
 #include <utility>
 
@@ -10,10 +11,19 @@ namespace keelson::proxy {
 namespace {
 
 constexpr std::size_t kLargeCluster = 1000;  // endpoints; above it endpoint rules go without comments, as upstream
-// In a full sync: what iptables-nft-restore is given at once; and what goes to the kernel in one transaction, each of
-// which makes it look through the whole table. A few chains are not worth one.
+// In a full sync, what iptables-nft-restore is given at once.
 constexpr ChainParts kRestored{500, 500};
-constexpr ChainParts kDirect{6000, 100, true};
+// And what goes to the kernel in one transaction. Each makes it look through all rules that packets can come to, which
+// the new chains are no part of. A few chains are not worth one.
+constexpr ChainParts kIntoFull{6000, 100, true};
+constexpr ChainParts kIntoEmpty{1500, 100, true};
+constexpr std::size_t kFull = 300;  // chains in table nat, from which it counts
+
+ChainParts direct_parts(const SavedRules& saved) {
+  const SavedTable* nat = saved.table("nat");
+  return nat != nullptr && nat->chains.size() > kFull ? kIntoFull : kIntoEmpty;
+}
+
 constexpr unsigned kRandomFullySince = 1 * 10000 + 6 * 100 + 2;
 
 class IptablesBackendImpl final : public RuleBackend {
@@ -46,8 +56,20 @@ class IptablesBackendImpl final : public RuleBackend {
   [[nodiscard]] bool writes_directly() const {
     return info_.backend == IptablesBackend::nft && nft_ != nullptr && !refused_;
   }
-  Awaitable<Result<void>> write(RestoreInput input);
-  Awaitable<Result<void>> write_chains(ChainInput chains);
+  // Chains of Services as both the tool and the kernel take them; without `batch` for the tool only.
+  struct Chains {
+    ChainInput input;
+    std::optional<NftBatch> batch;
+  };
+  // What a full sync writes next: chains that go ahead, or, without any, all else.
+  struct Step {
+    Chains ahead;
+    std::string text;
+    Chains after;
+  };
+  [[nodiscard]] Chains encode(ChainInput input) const;
+  Awaitable<Step> next_step(const Model& model, const CompileOptions& options, const SavedRules& saved);
+  Awaitable<Result<void>> write(Chains chains);
 
   IptablesRunner& iptables_;
   NftKernel* nft_;
@@ -58,44 +80,65 @@ class IptablesBackendImpl final : public RuleBackend {
 };
 
 Awaitable<Result<void>> IptablesBackendImpl::full(const Model& model, const CompileOptions& options) {
+  using boost::asio::experimental::awaitable_operators::operator&&;
   CO_TRY(const std::string text, co_await iptables_.save(family_));
   const SavedRules saved = parse_saved(text);
-  ChainParts parts;
-  if (info_.backend == IptablesBackend::nft) parts = writes_directly() ? kDirect : kRestored;
-  RestoreInput input = rules_.full(model, refined(model, options), saved, parts);
-  co_return co_await write(std::move(input));
+  const CompileOptions here = refined(model, options);
+  ChainParts sizes;
+  if (info_.backend == IptablesBackend::nft) sizes = writes_directly() ? direct_parts(saved) : kRestored;
+  rules_.begin_full(model, sizes);
+  Step step = co_await next_step(model, here, saved);
+  while (!step.ahead.input.empty()) {
+    auto writing = write(std::move(step.ahead));
+    auto making = next_step(model, here, saved);  // while the kernel is at it
+    auto [written, next] = co_await (std::move(writing) && std::move(making));
+    if (!written) co_return written;
+    step = std::move(next);
+  }
+  CO_CHECK_OK(co_await iptables_.restore(family_, std::move(step.text)));
+  if (step.after.input.empty()) co_return Result<void>();
+  co_return co_await write(std::move(step.after));
+}
+
+Awaitable<IptablesBackendImpl::Step> IptablesBackendImpl::next_step(const Model& model, const CompileOptions& options,
+                                                                    const SavedRules& saved) {
+  Step step;
+  step.ahead = encode(rules_.next_part(model, options));
+  if (!step.ahead.input.empty()) co_return step;
+  RestoreInput rest = rules_.finish_full(model, options, saved);
+  step.text = std::move(rest.text);
+  step.after = encode(std::move(rest.after));
+  co_return step;
 }
 
 Awaitable<Result<bool>> IptablesBackendImpl::partial(const Model& model, const CompileOptions& options,
                                                      const std::vector<std::string>& dirty) {
   RestoreInput input = rules_.partial(model, refined(model, options), dirty);
   if (input.empty()) co_return false;
-  CO_CHECK_OK(co_await write(std::move(input)));
+  if (!input.chains.empty()) {
+    Chains chains = encode(std::move(input.chains));
+    CO_CHECK_OK(co_await write(std::move(chains)));
+  }
+  if (!input.text.empty()) CO_CHECK_OK(co_await iptables_.restore(family_, std::move(input.text)));
   co_return true;
 }
 
-Awaitable<Result<void>> IptablesBackendImpl::write(RestoreInput input) {
-  for (ChainInput& chains : input.before) {
-    ChainInput part = std::move(chains);
-    CO_CHECK_OK(co_await write_chains(std::move(part)));
-  }
-  if (!input.text.empty()) CO_CHECK_OK(co_await iptables_.restore(family_, std::move(input.text)));
-  if (input.after.empty()) co_return Result<void>();
-  co_return co_await write_chains(std::move(input.after));
+IptablesBackendImpl::Chains IptablesBackendImpl::encode(ChainInput input) const {
+  std::optional<NftBatch> batch;
+  if (writes_directly() && !input.empty()) batch = chain_batch(input, family_);
+  return {std::move(input), std::move(batch)};
 }
 
-Awaitable<Result<void>> IptablesBackendImpl::write_chains(ChainInput chains) {
-  std::optional<NftBatch> batch;
-  if (writes_directly()) batch = chain_batch(chains, family_);
+Awaitable<Result<void>> IptablesBackendImpl::write(Chains chains) {
   Result<void> direct;
-  if (batch) {
-    direct = co_await nft_->commit(std::move(*batch));
+  if (chains.batch && !refused_) {
+    direct = co_await nft_->commit(std::move(*chains.batch));
     if (direct || direct.error().code == Errc::unavailable) co_return direct;
   }
-  std::string text = chains.text();
+  std::string text = chains.input.text();
   Result<void> restored = co_await iptables_.restore(family_, std::move(text));
   // Where the tool fails as well, it is what was to be written, or what was there.
-  if (batch && restored) {
+  if (!direct && restored) {
     refused_ = true;
     log_warn("writing rules by iptables-restore from now on",
              {{"family", to_string(family_)}, {"error", direct.error()}});

@@ -156,8 +156,8 @@ Awaitable<void> Proxier::watch_tables() {
 }
 
 Awaitable<void> Proxier::run_syncs() {
+  co_await probe_families();  // while the lists come in
   while (!synced()) co_await wake_.wait();
-  co_await probe_families();
   while (true) {
     const SteadyTime now = clock_.steady_now();
     if (now >= next_canary_) check_canaries();

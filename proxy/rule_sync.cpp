@@ -148,57 +148,74 @@ void RuleSync::write_node_port_jumps(const CompileOptions& options, Tables& tabl
   node_port_jumps_ = std::move(now);
 }
 
-// The Services' rules in shared chains go to `tables`; so do their own chains where few remain, the others are
-// returned. The chain that they jump to comes with the first.
-std::vector<ChainInput> RuleSync::write_services(const Model& model, const CompileOptions& options, ChainParts sizes,
-                                                 Tables& tables) {
-  std::vector<ChainInput> parts;
-  Tables own;
-  own.full = true;
-  std::size_t last = 0;
-  const auto cut = [&] {
-    ChainInput chains{std::exchange(own.nat.chains, {}), std::exchange(own.nat.rules, {}), {}};
-    last = chain_count_;
-    if (parts.empty()) {
-      for (const FixedChain& fixed : compile_fixed(options)) {
-        if (std::string_view(fixed.name) != kMarkMasq) continue;
-        chains.declare(fixed.name);
-        chains.rules += fixed.rules;
-      }
-    }
-    parts.push_back(std::move(chains));
-  };
-  for (const auto& [key, entry] : model.services()) {
-    write_service(entry->key, entry.get(), model, options, own);
-    if (sizes.most > 0 && chain_count_ - last >= sizes.most) cut();
-  }
-  if (sizes.most > 0 && chain_count_ - last > sizes.rest) cut();
-  tables.nat.chains += own.nat.chains;
-  tables.nat.rules += own.nat.rules;
-  tables.nat.added += by_target(own.nat.added);
-  tables.filter.added += own.filter.added;
-  return parts;
-}
-
-RestoreInput RuleSync::full(const Model& model, const CompileOptions& options, const SavedRules& saved,
-                            ChainParts sizes) {
-  written_.clear();
-  fixed_counts_ = service_counts_ = {};
-  chain_count_ = 0;
-  Tables tables;
-  tables.full = true;
+void RuleSync::write_fixed(const CompileOptions& options, Tables& tables) {
   for (const FixedChain& chain : compile_fixed(options)) {
     tables.of(chain.table).declare(chain.name);
     tables.of(chain.table).rules += chain.rules;
     const std::size_t lines = count_lines(chain.rules);
     (std::string_view(chain.table) == "nat" ? fixed_counts_.nat : fixed_counts_.filter) += lines;
   }
-  RestoreInput out;
-  out.services = model.services().size();
-  out.before = write_services(model, options, sizes, tables);
+}
+
+// What a full sync has got to.
+struct RuleSync::FullPass {
+  ChainParts sizes;
+  std::vector<std::string> keys;  // of the Services
+  std::size_t next = 0;           // of them
+  bool any_part = false;
+  Tables services;  // their rules in shared chains, and chains that have not gone ahead
+};
+
+RuleSync::RuleSync() = default;
+RuleSync::~RuleSync() = default;
+
+void RuleSync::begin_full(const Model& model, ChainParts sizes) {
+  written_.clear();
+  fixed_counts_ = service_counts_ = {};
+  chain_count_ = 0;
+  pass_ = std::make_unique<FullPass>();
+  pass_->sizes = sizes;
+  pass_->services.full = true;
+  pass_->keys.reserve(model.services().size());
+  for (const auto& [key, entry] : model.services()) pass_->keys.push_back(entry->key);
+}
+
+ChainInput RuleSync::next_part(const Model& model, const CompileOptions& options) {
+  FullPass& pass = *pass_;
+  const std::size_t before = chain_count_;
+  const auto is_full = [&] { return pass.sizes.most > 0 && chain_count_ - before >= pass.sizes.most; };
+  while (pass.next < pass.keys.size() && !is_full()) {
+    const std::string& key = pass.keys[pass.next++];
+    write_service(key, model.find(key), model, options, pass.services);
+  }
+  const bool worth_it = pass.sizes.most > 0 && chain_count_ - before > pass.sizes.rest;
+  if (!is_full() && !worth_it) return {};
+  TableText& nat = pass.services.nat;
+  ChainInput part{std::exchange(nat.chains, {}), std::exchange(nat.rules, {}), {}};
+  if (!std::exchange(pass.any_part, true)) {  // the chain that they jump to comes with the first
+    for (const FixedChain& fixed : compile_fixed(options)) {
+      if (std::string_view(fixed.name) != kMarkMasq) continue;
+      part.declare(fixed.name);
+      part.rules += fixed.rules;
+    }
+  }
+  return part;
+}
+
+RestoreInput RuleSync::finish_full(const Model& model, const CompileOptions& options, const SavedRules& saved) {
+  const auto pass = std::move(pass_);
+  const bool shared_follow = pass->sizes.shared_follow && pass->any_part;
+  TableText& nat = pass->services.nat;
+  Tables tables;
+  tables.full = true;
+  write_fixed(options, tables);
+  tables.nat.chains += nat.chains;
+  tables.nat.rules += nat.rules;
+  tables.filter.added += pass->services.filter.added;
   write_node_port_jumps(options, tables);
   TableText shared;  // what leads to Services' chains in nat, and those that nothing leads to any more
-  shared.rules = std::exchange(tables.nat.added, {}) + std::exchange(tables.nat.tail, {});
+  shared.rules = shared_follow ? std::move(nat.added) : by_target(nat.added);
+  shared.rules += std::exchange(tables.nat.tail, {});
   for (std::size_t i = 0; i < kSharedChains; ++i) {
     const auto chain = static_cast<SharedChain>(i);
     (is_nat(chain) ? shared : tables.filter).declare(chain_name(chain));
@@ -208,7 +225,9 @@ RestoreInput RuleSync::full(const Model& model, const CompileOptions& options, c
     if (saved.has_jump(jump.table, jump.from, jump.rule)) continue;
     tables.of(jump.table).tail.append("-I ").append(jump.from).append(" ").append(jump.rule).append("\n");
   }
-  if (sizes.shared_follow && !out.before.empty()) {
+  RestoreInput out;
+  out.services = model.services().size();
+  if (shared_follow) {
     for (const char* chain : {kServices, kNodePorts}) {  // as new jumps lead to
       if (!saved.has_chain("nat", chain)) tables.nat.declare(chain);
     }
@@ -246,7 +265,7 @@ RestoreInput RuleSync::partial(const Model& model, const CompileOptions& options
   RestoreInput out;
   out.services = dirty.size();
   if (!tables.nat.ChainInput::empty() && tables.nat.only_chains() && tables.filter.empty()) {
-    out.before.push_back(std::move(tables.nat));
+    out.chains = std::move(tables.nat);
   } else {
     out.text = tables.text();
   }

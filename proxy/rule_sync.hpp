@@ -3,6 +3,7 @@
 // rules in the shared chains, whatever the number of Services; chains are compared by a hash of their rules.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -17,30 +18,37 @@ namespace keelson::proxy {
 
 // What is to be written, and how much is in it.
 struct RestoreInput {
-  // To be written first, in order: chains of whole Services that no packet comes to yet, or that are exchanged with
-  // what the Service's other chains expect. A change that touches nothing else is all here.
-  std::vector<ChainInput> before;
+  ChainInput chains;         // all of a change that touches nothing but chains of Services
   std::string text;          // for `iptables-restore --noflush`; empty: nothing of the kind
   ChainInput after;          // nat's shared chains, where they are many rules; written last
   std::size_t services = 0;  // looked at
-  [[nodiscard]] bool empty() const { return before.empty() && text.empty(); }
+  [[nodiscard]] bool empty() const { return chains.empty() && text.empty(); }
 };
 
-// How many chains of Services go ahead of a full sync's text, as RestoreInput::before.
+// How many chains of Services go ahead of a full sync's text.
 struct ChainParts {
   std::size_t most = 0;        // in one part, about; 0: none goes ahead
   std::size_t rest = 0;        // that may stay with the text
-  bool shared_follow = false;  // where any goes ahead, nat's shared chains are RestoreInput::after
+  bool shared_follow = false;  // where any goes ahead, nat's shared chains are RestoreInput::after, in any order
 };
 
 class RuleSync {
  public:
-  // Everything: fixed chains, missing jumps, all Services; and the removal of per-service chains in `saved` that no
-  // Service needs any more. Each table is replaced in one commit, so no rule that stays is missing for a moment.
-  // iptables-nft-restore walks a list of all chains of its input for each line (cache_chain_list_insert of 1.8.9), a
-  // minute for 10,000 Services in one input. Hence `parts`, and rules in shared chains stand in descending order of the
-  // chains they jump to: the place of the next is found at that list's beginning.
-  RestoreInput full(const Model& model, const CompileOptions& options, const SavedRules& saved, ChainParts parts = {});
+  RuleSync();
+  ~RuleSync();
+
+  // A full sync begins, is made of parts, each of which the kernel may take while the next is made, and is finished.
+  // The model may change between these calls: what they do not see of that is dirty in it.
+  void begin_full(const Model& model, ChainParts sizes = {});
+  // Chains of the next Services, which no packet comes to yet, or which are exchanged with what the Service's other
+  // chains expect; empty: no more go ahead. iptables-nft-restore walks a list of all chains of its input for each line
+  // (cache_chain_list_insert of 1.8.9), a minute for 10,000 Services in one input. Hence the parts.
+  ChainInput next_part(const Model& model, const CompileOptions& options);
+  // Everything else: fixed chains, missing jumps, what leads to the Services; and the removal of per-service chains in
+  // `saved` that no Service needs any more. Each table is replaced in one commit, so no rule that stays is missing for
+  // a moment. For the tool, rules in shared chains stand in descending order of the chains they jump to: the place of
+  // the next is found at the beginning of its list.
+  RestoreInput finish_full(const Model& model, const CompileOptions& options, const SavedRules& saved);
   // Only what differs from the last input because of the Services in `dirty`, or because the node port addresses
   // changed.
   RestoreInput partial(const Model& model, const CompileOptions& options, const std::vector<std::string>& dirty);
@@ -60,11 +68,11 @@ class RuleSync {
     std::string shared;  // rules in shared chains: one byte for the chain, the rule, a newline
   };
   struct Tables;  // the input under construction
+  struct FullPass;
 
   void write_service(const std::string& key, const ServiceEntry* entry, const Model& model,
                      const CompileOptions& options, Tables& tables);
-  std::vector<ChainInput> write_services(const Model& model, const CompileOptions& options, ChainParts sizes,
-                                         Tables& tables);
+  void write_fixed(const CompileOptions& options, Tables& tables);
   [[nodiscard]] std::vector<std::string> stale_chains(const SavedRules& saved) const;
   void write_chains(WrittenService& before, const ServiceRules& rules, Tables& tables);
   void write_shared(WrittenService& before, const ServiceRules& rules, Tables& tables);
@@ -75,6 +83,7 @@ class RuleSync {
   RuleCounts fixed_counts_;
   RuleCounts service_counts_;
   std::size_t chain_count_ = 0;
+  std::unique_ptr<FullPass> pass_;
 };
 
 }  // namespace keelson::proxy

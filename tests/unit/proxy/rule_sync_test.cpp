@@ -19,9 +19,7 @@ namespace {
 
 std::vector<std::string> lines_of(const RestoreInput& input) {
   std::vector<std::string> lines;
-  std::string all;
-  for (const ChainInput& chains : input.before) all += chains.text();
-  std::istringstream in(all + input.text);
+  std::istringstream in((input.chains.empty() ? "" : input.chains.text()) + input.text);
   for (std::string line; std::getline(in, line);) lines.push_back(line);
   return lines;
 }
@@ -50,10 +48,18 @@ RestoreInput step(RuleSync& sync, Model& model, const CompileOptions& o = option
   return sync.partial(model, o, model.take_dirty());
 }
 
+// A full sync in one piece.
+RestoreInput full(RuleSync& sync, const Model& model, const CompileOptions& o = options(),
+                  const SavedRules& saved = {}) {
+  sync.begin_full(model);
+  CHECK(sync.next_part(model, o).empty());
+  return sync.finish_full(model, o, saved);
+}
+
 // A full sync of everything so far.
 void write_all(RuleSync& sync, Model& model) {
   REQUIRE_FALSE(model.take_dirty().empty());
-  sync.full(model, options(), {});
+  full(sync, model);
 }
 
 }  // namespace
@@ -61,11 +67,11 @@ void write_all(RuleSync& sync, Model& model) {
 TEST_CASE("the number of rules is upstream's") {
   Model model;
   RuleSync sync;
-  sync.full(model, options(), {});
+  full(sync, model);
   CHECK(sync.counts().filter == 4);
   CHECK(sync.counts().nat == 5);
   for (int i = 0; i < 10; ++i) add_service(model, i, 10);
-  sync.full(model, options(), {});
+  full(sync, model);
   CHECK(sync.counts().nat == 325);
   CHECK(sync.counts().filter == 4);
   add_service(model, 0, 0);
@@ -88,7 +94,7 @@ TEST_CASE("ten load balancers of ten endpoints count as upstream's") {
   CompileOptions counting = options();
   counting.counters = true;  // upstream's numbers are with the rule that counts NodePorts on 127/8
   RuleSync sync;
-  sync.full(model, counting, {});
+  full(sync, model, counting);
   CHECK(sync.counts().nat == 405);
   CHECK(sync.counts().filter == 14);
 }
@@ -158,7 +164,7 @@ TEST_CASE("a full sync adds only jumps that are missing, and removes chains that
       " - [0:0]\n:KUBE-ROUTER-X - [0:0]\n"
       "-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n"
       "-A KUBE-ROUTER-X -j KUBE-SEP-USEDBYOTHERSXXXX\nCOMMIT\n");
-  const RestoreInput input = sync.full(model, options(), saved);
+  const RestoreInput input = full(sync, model, options(), saved);
   CHECK(count_starting(input, "-X ") == 1);
   CHECK(count_starting(input, "-X KUBE-SVC-STALESTALESTALE") == 1);
   CHECK(count_starting(input, "-I PREROUTING") == 0);
@@ -174,7 +180,10 @@ TEST_CASE("a full sync adds only jumps that are missing, and removes chains that
 TEST_CASE("fixed chains follow the options") {
   CompileOptions o = options();
   o.random_fully = true;
-  const auto text = [](const CompileOptions& opt) { return RuleSync().full(Model(), opt, {}).text; };
+  const auto text = [](const CompileOptions& opt) {
+    RuleSync sync;
+    return full(sync, Model(), opt).text;
+  };
   CHECK(text(o).find("-A KUBE-POSTROUTING -m mark ! --mark 0x00004000/0x00004000 -j RETURN\n"
                      "-A KUBE-POSTROUTING -j MARK --xor-mark 0x00004000\n"
                      "-A KUBE-POSTROUTING -m comment --comment \"kubernetes service traffic requiring SNAT\" "
@@ -202,7 +211,7 @@ TEST_CASE("node port addresses that change are exchanged at the end of KUBE-SERV
   RuleSync sync;
   CompileOptions o = options();
   o.node_port_ips = {*IpAddress::parse("192.168.0.1"), *IpAddress::parse("127.0.0.1")};
-  sync.full(model, o, {});
+  full(sync, model, o);
   CHECK(sync.counts().nat == 6);
   o.node_port_ips = {*IpAddress::parse("192.168.0.2")};
   const RestoreInput input = sync.partial(model, o, {});
@@ -243,13 +252,17 @@ TEST_CASE("chains of many Services go ahead in parts, what leads to them comes l
   }
   RuleSync whole, parted;
   const SavedRules saved = parse_saved("*nat\n:KUBE-SERVICES - [0:0]\n:KUBE-SVC-STALESTALESTALE - [0:0]\nCOMMIT\n");
-  const RestoreInput one = whole.full(model, options(), saved);
-  const RestoreInput many = parted.full(model, options(), saved, {9, follow ? 0u : 9u, follow});
-  CHECK(one.before.empty());
+  const RestoreInput one = full(whole, model, options(), saved);
+  std::vector<ChainInput> ahead;
+  parted.begin_full(model, {9, follow ? 0u : 9u, follow});
+  for (ChainInput part = parted.next_part(model, options()); !part.empty(); part = parted.next_part(model, options())) {
+    ahead.push_back(std::move(part));
+  }
+  const RestoreInput many = parted.finish_full(model, options(), saved);
   // Three chains each: three Services, three, three; and the last, which may stay with the rest.
-  REQUIRE(many.before.size() == (follow ? 4 : 3));
-  CHECK(many.before[0].chains.find(":KUBE-MARK-MASQ - [0:0]\n") != std::string::npos);
-  CHECK(many.before[1].chains.find("KUBE-MARK-MASQ") == std::string::npos);
+  REQUIRE(ahead.size() == (follow ? 4 : 3));
+  CHECK(ahead[0].chains.find(":KUBE-MARK-MASQ - [0:0]\n") != std::string::npos);
+  CHECK(ahead[1].chains.find("KUBE-MARK-MASQ") == std::string::npos);
   std::set<std::string> declared;
   std::multiset<std::string> lines;
   const auto read = [&](const std::string& text, bool last) {
@@ -264,7 +277,7 @@ TEST_CASE("chains of many Services go ahead in parts, what leads to them comes l
       lines.insert(line);
     }
   };
-  for (const ChainInput& chains : many.before) read(chains.text(), false);
+  for (const ChainInput& chains : ahead) read(chains.text(), false);
   read(many.text, !follow);
   CHECK(many.after.empty() != follow);
   // KUBE-SERVICES keeps its rules until they are exchanged; KUBE-NODEPORTS was not there for the jumps.
@@ -280,12 +293,36 @@ TEST_CASE("chains of many Services go ahead in parts, what leads to them comes l
   CHECK(parted.partial(model, options(), {"ns/s0"}).empty());
 }
 
+TEST_CASE("what changes while a full sync is made is written by the next partial one") {
+  Model model;
+  for (int i = 0; i < 6; ++i) add_service(model, i, 2);
+  (void)model.take_dirty();
+  RuleSync sync;
+  sync.begin_full(model, {3, 0, true});
+  CHECK_FALSE(sync.next_part(model, options()).empty());
+  for (int i = 0; i < 6; ++i) model.apply_service("ns/" + svc_name(i), nullptr);
+  for (int i = 4; i < 8; ++i) add_service(model, i, 3);
+  std::string text;
+  for (ChainInput part = sync.next_part(model, options()); !part.empty(); part = sync.next_part(model, options())) {
+    text += part.text();
+  }
+  const RestoreInput rest = sync.finish_full(model, options(), {});
+  text += rest.text + rest.after.text();
+  CHECK(text.find("ns/svc7:p80") == std::string::npos);  // came too late
+  CHECK_FALSE(step(sync, model).empty());
+  RuleSync fresh;
+  full(fresh, model);
+  CHECK(sync.counts().nat == fresh.counts().nat);
+  CHECK(sync.service_chains() == fresh.service_chains());
+  CHECK(sync.service_chains() == 4 * 4);
+}
+
 TEST_CASE("rules of a full sync stand in descending order of where they lead, the node ports' last") {
   Model model;
   for (int i = 0; i < 20; ++i) add_service(model, i, 1);
   RuleSync sync;
   std::vector<std::string> targets;
-  for (const std::string& line : lines_of(sync.full(model, options(), {}))) {
+  for (const std::string& line : lines_of(full(sync, model))) {
     if (line.rfind("-A KUBE-SERVICES ", 0) == 0) targets.push_back(line.substr(line.rfind(" -j ") + 4));
   }
   REQUIRE(targets.size() == 21);
@@ -303,14 +340,14 @@ TEST_CASE("compile and diff of 5,000 Services", "[.bench]") {
   for (int i = 0; i < 5000; ++i) add_service(model, i, 2);
   RuleSync sync;
   auto start = Clock::now();
-  const RestoreInput input = sync.full(model, options(), {});
+  const RestoreInput input = full(sync, model);
   std::cout << "full: " << ms(start) << " ms, " << input.text.size() / 1024 << " KiB, " << sync.counts().nat
             << " nat rules\n";
   CHECK(model.take_dirty().size() == 5000);
   put(model, slice("ns", "svc77", {endpoint("10.0.1.1")}, {slice_port("p80", 80)}));
   start = Clock::now();
   const RestoreInput change = step(sync, model);
-  std::cout << "one change: " << ms(start) << " ms, " << change.before.at(0).text().size() << " bytes\n";
+  std::cout << "one change: " << ms(start) << " ms, " << change.chains.text().size() << " bytes\n";
   CHECK(sync.counts().nat > 35000);
 }
 
@@ -327,7 +364,7 @@ TEST_CASE("memory of 50,000 Services with 100,000 endpoints", "[.bench]") {
   CHECK(model.take_dirty().size() == 50000);
   const long modelled = resident_kib();
   RuleSync sync;
-  std::size_t input = sync.full(model, options(), {}).text.size();
+  std::size_t input = full(sync, model).text.size();
   std::cout << "model: " << (modelled - start) / 1024
             << " MiB, with what was written: " << (resident_kib() - start) / 1024 << " MiB, and " << (input >> 20)
             << " MiB of input while it is written\n";
