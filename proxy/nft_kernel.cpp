@@ -97,7 +97,7 @@ class Socket {
 
   // Hands every answer to `take` until it returns false, or, with `wait` false, until there is none left.
   Result<void> receive(bool wait, const std::function<bool(const Answer&)>& take) {
-    std::vector<char> buffer(64 << 10);
+    std::vector<char> buffer(32 << 10);  // as much as the kernel puts into one answer
     while (true) {
       const ssize_t n = ::recv(fd_.get(), buffer.data(), buffer.size(), wait ? 0 : MSG_DONTWAIT);
       if (n < 0 && errno == EINTR) continue;

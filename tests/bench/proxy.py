@@ -267,6 +267,7 @@ def connections(peer: Peer, args) -> dict:
         targets = [f"{cluster_ip(number)}:80" for number in numbers]
 
         def dial(seconds: float, *to: str) -> dict:
+            peer.network.run("conntrack", "-F")  # ten seconds' worth of connections would fill the table
             command = [paths.BIN / "connector", "dial", seconds, *to]
             return json.loads(peer.network.run(*command, timeout=90).stdout)
 
