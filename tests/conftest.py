@@ -50,6 +50,9 @@ def pytest_runtest_makereport(item, call):
     if report.failed and node:
         report.sections.append(("keelson.log (end)", node.agent.log_text()[-8000:]))
         report.sections.append(("containerd.log (end)", node.containerd.process.log_text()[-3000:]))
+        for command in (["nft", "list", "ruleset"], ["conntrack", "-L"], ["ip", "neigh"]):
+            said = node.network.run(*command, check=False).stdout
+            report.sections.append((f"{' '.join(command)} (end)", said[-6000:]))
 
 
 @pytest.fixture(scope="session", autouse=True)
