@@ -105,7 +105,7 @@ Awaitable<IptablesBackendImpl::Step> IptablesBackendImpl::next_step(const Model&
   Step step;
   step.ahead = encode(rules_.next_part(model, options));
   if (!step.ahead.input.empty()) co_return step;
-  RestoreInput rest = rules_.finish_full(model, options, saved);
+  RestoreInput rest = rules_.finish_full(options, saved);
   step.text = std::move(rest.text);
   step.after = encode(std::move(rest.after));
   co_return step;

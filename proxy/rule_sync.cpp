@@ -138,7 +138,7 @@ void RuleSync::write_service(const std::string& key, const ServiceEntry* entry, 
 void RuleSync::write_node_port_jumps(const CompileOptions& options, Tables& tables) {
   std::vector<std::string> now = compile_node_port_jumps(options);
   if (!tables.full && now == node_port_jumps_) return;
-  const auto write = [&tables](std::string& part, const char* op, const std::string& rule) {
+  const auto write = [](std::string& part, const char* op, const std::string& rule) {
     part.append(op).append(" ").append(kServices).append(" ").append(rule).append("\n");
   };
   if (!tables.full) {
@@ -182,14 +182,13 @@ void RuleSync::begin_full(const Model& model, ChainParts sizes) {
 
 ChainInput RuleSync::next_part(const Model& model, const CompileOptions& options) {
   FullPass& pass = *pass_;
-  const std::size_t before = chain_count_;
-  const auto is_full = [&] { return pass.sizes.most > 0 && chain_count_ - before >= pass.sizes.most; };
-  while (pass.next < pass.keys.size() && !is_full()) {
+  const std::size_t most = pass.sizes.most, before = chain_count_;
+  while (pass.next < pass.keys.size() && (most == 0 || chain_count_ - before < most)) {
     const std::string& key = pass.keys[pass.next++];
     write_service(key, model.find(key), model, options, pass.services);
   }
-  const bool worth_it = pass.sizes.most > 0 && chain_count_ - before > pass.sizes.rest;
-  if (!is_full() && !worth_it) return {};
+  const std::size_t made = chain_count_ - before;
+  if (most == 0 || (made < most && made <= pass.sizes.rest)) return {};
   TableText& nat = pass.services.nat;
   ChainInput part{std::exchange(nat.chains, {}), std::exchange(nat.rules, {}), {}};
   if (!std::exchange(pass.any_part, true)) {  // the chain that they jump to comes with the first
@@ -202,7 +201,7 @@ ChainInput RuleSync::next_part(const Model& model, const CompileOptions& options
   return part;
 }
 
-RestoreInput RuleSync::finish_full(const Model& model, const CompileOptions& options, const SavedRules& saved) {
+RestoreInput RuleSync::finish_full(const CompileOptions& options, const SavedRules& saved) {
   const auto pass = std::move(pass_);
   const bool shared_follow = pass->sizes.shared_follow && pass->any_part;
   TableText& nat = pass->services.nat;
@@ -226,7 +225,6 @@ RestoreInput RuleSync::finish_full(const Model& model, const CompileOptions& opt
     tables.of(jump.table).tail.append("-I ").append(jump.from).append(" ").append(jump.rule).append("\n");
   }
   RestoreInput out;
-  out.services = model.services().size();
   if (shared_follow) {
     for (const char* chain : {kServices, kNodePorts}) {  // as new jumps lead to
       if (!saved.has_chain("nat", chain)) tables.nat.declare(chain);
@@ -263,7 +261,6 @@ RestoreInput RuleSync::partial(const Model& model, const CompileOptions& options
   for (const std::string& key : dirty) write_service(key, model.find(key), model, options, tables);
   write_node_port_jumps(options, tables);
   RestoreInput out;
-  out.services = dirty.size();
   if (!tables.nat.ChainInput::empty() && tables.nat.only_chains() && tables.filter.empty()) {
     out.chains = std::move(tables.nat);
   } else {

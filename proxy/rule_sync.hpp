@@ -16,12 +16,11 @@
 
 namespace keelson::proxy {
 
-// What is to be written, and how much is in it.
+// What is to be written.
 struct RestoreInput {
-  ChainInput chains;         // all of a change that touches nothing but chains of Services
-  std::string text;          // for `iptables-restore --noflush`; empty: nothing of the kind
-  ChainInput after;          // nat's shared chains, where they are many rules; written last
-  std::size_t services = 0;  // looked at
+  ChainInput chains;  // all of a change that touches nothing but chains of Services
+  std::string text;   // for `iptables-restore --noflush`; empty: nothing of the kind
+  ChainInput after;   // nat's shared chains, where they are many rules; written last
   [[nodiscard]] bool empty() const { return chains.empty() && text.empty(); }
 };
 
@@ -48,7 +47,7 @@ class RuleSync {
   // `saved` that no Service needs any more. Each table is replaced in one commit, so no rule that stays is missing for
   // a moment. For the tool, rules in shared chains stand in descending order of the chains they jump to: the place of
   // the next is found at the beginning of its list.
-  RestoreInput finish_full(const Model& model, const CompileOptions& options, const SavedRules& saved);
+  RestoreInput finish_full(const CompileOptions& options, const SavedRules& saved);
   // Only what differs from the last input because of the Services in `dirty`, or because the node port addresses
   // changed.
   RestoreInput partial(const Model& model, const CompileOptions& options, const std::vector<std::string>& dirty);

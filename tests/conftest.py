@@ -51,7 +51,10 @@ def pytest_runtest_makereport(item, call):
         report.sections.append(("keelson.log (end)", node.agent.log_text()[-8000:]))
         report.sections.append(("containerd.log (end)", node.containerd.process.log_text()[-3000:]))
         for command in (["nft", "list", "ruleset"], ["conntrack", "-L"], ["ip", "neigh"]):
-            said = node.network.run(*command, check=False).stdout
+            try:
+                said = node.network.run(*command, check=False).stdout
+            except (OSError, ValueError, subprocess.SubprocessError) as error:  # else the whole session would end
+                said = str(error)
             report.sections.append((f"{' '.join(command)} (end)", said[-6000:]))
 
 

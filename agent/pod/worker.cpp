@@ -33,7 +33,9 @@ const kube::ContainerStatus* status_of(const kube::PodStatus& status, const std:
 
 // Whether the status has told the end of that very container.
 bool says_ended(const kube::ContainerStatus* status, const std::string& id) {
-  const auto is_it = [&](const kube::ContainerState& s) { return s.terminated && s.terminated->container_id.ends_with(id); };
+  const auto is_it = [&](const kube::ContainerState& s) {
+    return s.terminated && s.terminated->container_id.ends_with(id);
+  };
   return status != nullptr && (is_it(status->state) || is_it(status->last_state));
 }
 
@@ -228,16 +230,16 @@ Awaitable<Result<void>> PodWorker::look() {
   co_return Result<void>();
 }
 
-// Containers that never ran and whose end no status has told: an earlier agent died while they were being started, and may
-// have taken the start with it.
+// Containers that never ran and whose end no status has told: an earlier agent died while they were being started, and
+// may have taken the start with it.
 void PodWorker::note_half_started() {
   for (const auto& c : observed_.containers) {
     if (c.started_at == SystemTime{} && !says_ended(status_of(*status_, c.name), c.id)) half_started_.insert(c.id);
   }
 }
 
-// Those of them that came to nothing are removed, to be started anew: that is not a restart, and what the runtime let such
-// a container say before it ended it is not the log of the next.
+// Those of them that came to nothing are removed, to be started anew: that is not a restart, and what the runtime let
+// such a container say before it ended it is not the log of the next.
 Awaitable<void> PodWorker::forget_cut_starts() {
   const auto observed = observed_.containers;
   for (const auto& c : observed) {
@@ -311,11 +313,11 @@ void PodWorker::publish(const Plan& plan) {
     const auto* before = status_of(status, name);
     const auto& last = before != nullptr ? before->last_state.terminated : std::nullopt;
     journal().wait("container " + name, wait.reason, wait.message,
-                   last ? "it exited with code " + std::to_string(last->exit_code) + " (" + last->reason +
-                              (last->reason == "OOMKilled" ? "): raise its memory limit or let it need less; "
-                                                           : "): ") +
-                              "see `keelson logs`" + (last->message.empty() ? "" : "; it said: " + last->message)
-                        : "see `keelson logs`",
+                   last
+                       ? "it exited with code " + std::to_string(last->exit_code) + " (" + last->reason +
+                             (last->reason == "OOMKilled" ? "): raise its memory limit or let it need less; " : "): ") +
+                             "see `keelson logs`" + (last->message.empty() ? "" : "; it said: " + last->message)
+                       : "see `keelson logs`",
                    plan.wake_at);
   }
   for (const auto& c : status.container_statuses) {

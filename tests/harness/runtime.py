@@ -120,19 +120,19 @@ class Containerd:
     def containers(self) -> list[str]:
         return self.ctr("containers", "ls", "-q").stdout.split()
 
-    def unknown_to_cri(self) -> list[str]:
-        """Of containers() those that CRI lists neither as container nor as sandbox. Its answers are searched as bytes, so
-        that no generated code is needed."""
+    def cri(self, rpc: str, request: bytes = b"") -> bytes:
+        """One call of CRI's RuntimeService, in bytes, so that no generated code is needed."""
         with grpc.insecure_channel(self.endpoint) as channel:
-            calls = [channel.unary_unary(f"/runtime.v1.RuntimeService/{rpc}") for rpc in ("ListContainers", "ListPodSandbox")]
-            known = b"".join(call(b"", timeout=10) for call in calls)
+            return channel.unary_unary(f"/runtime.v1.RuntimeService/{rpc}")(request, timeout=30)
+
+    def unknown_to_cri(self) -> list[str]:
+        """Of containers() those that CRI lists neither as container nor as sandbox."""
+        known = self.cri("ListContainers") + self.cri("ListPodSandbox")
         return [name for name in self.containers() if name.encode() not in known]
 
     def start_container(self, container: str) -> None:
         """CRI's StartContainer, as no agent would call it; a grpc.RpcError tells that it failed."""
-        with grpc.insecure_channel(self.endpoint) as channel:
-            request = b"\x0a" + bytes([len(container)]) + container.encode()  # container_id is field 1
-            channel.unary_unary("/runtime.v1.RuntimeService/StartContainer")(request, timeout=30)
+        self.cri("StartContainer", b"\x0a" + bytes([len(container)]) + container.encode())  # container_id is field 1
 
     def remove(self, *names: str) -> None:
         """The tasks of these containers, where there are any, and then the containers."""

@@ -48,12 +48,21 @@ RestoreInput step(RuleSync& sync, Model& model, const CompileOptions& o = option
   return sync.partial(model, o, model.take_dirty());
 }
 
+// What goes ahead of the rest of a full sync, from where that has got to.
+std::vector<ChainInput> parts_of(RuleSync& sync, const Model& model) {
+  std::vector<ChainInput> parts;
+  for (ChainInput part = sync.next_part(model, options()); !part.empty(); part = sync.next_part(model, options())) {
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
 // A full sync in one piece.
 RestoreInput full(RuleSync& sync, const Model& model, const CompileOptions& o = options(),
                   const SavedRules& saved = {}) {
   sync.begin_full(model);
   CHECK(sync.next_part(model, o).empty());
-  return sync.finish_full(model, o, saved);
+  return sync.finish_full(o, saved);
 }
 
 // A full sync of everything so far.
@@ -253,12 +262,9 @@ TEST_CASE("chains of many Services go ahead in parts, what leads to them comes l
   RuleSync whole, parted;
   const SavedRules saved = parse_saved("*nat\n:KUBE-SERVICES - [0:0]\n:KUBE-SVC-STALESTALESTALE - [0:0]\nCOMMIT\n");
   const RestoreInput one = full(whole, model, options(), saved);
-  std::vector<ChainInput> ahead;
   parted.begin_full(model, {9, follow ? 0u : 9u, follow});
-  for (ChainInput part = parted.next_part(model, options()); !part.empty(); part = parted.next_part(model, options())) {
-    ahead.push_back(std::move(part));
-  }
-  const RestoreInput many = parted.finish_full(model, options(), saved);
+  const std::vector<ChainInput> ahead = parts_of(parted, model);
+  const RestoreInput many = parted.finish_full(options(), saved);
   // Three chains each: three Services, three, three; and the last, which may stay with the rest.
   REQUIRE(ahead.size() == (follow ? 4 : 3));
   CHECK(ahead[0].chains.find(":KUBE-MARK-MASQ - [0:0]\n") != std::string::npos);
@@ -303,10 +309,8 @@ TEST_CASE("what changes while a full sync is made is written by the next partial
   for (int i = 0; i < 6; ++i) model.apply_service("ns/" + svc_name(i), nullptr);
   for (int i = 4; i < 8; ++i) add_service(model, i, 3);
   std::string text;
-  for (ChainInput part = sync.next_part(model, options()); !part.empty(); part = sync.next_part(model, options())) {
-    text += part.text();
-  }
-  const RestoreInput rest = sync.finish_full(model, options(), {});
+  for (const ChainInput& part : parts_of(sync, model)) text += part.text();
+  const RestoreInput rest = sync.finish_full(options(), {});
   text += rest.text + rest.after.text();
   CHECK(text.find("ns/svc7:p80") == std::string::npos);  // came too late
   CHECK_FALSE(step(sync, model).empty());
