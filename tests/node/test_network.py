@@ -122,6 +122,7 @@ def test_pods_reach_each_other_and_the_node(node):
 
 def test_missing_network_configuration_waits_then_recovers(node):
     (node.net_d / "10-pods.conflist").unlink()
+    node.wait_for(lambda: "no pod network" in node.agent.log_text(), what="the agent sees that the network is gone")
     node.apply("web.yaml", pod("web"), pod("host", testapp("--http", 8099), hostNetwork=True))
     node.wait_ready("host")
     node.wait_for(lambda: "network" in node.explain("web").lower(), what="explain names the network")
