@@ -1,12 +1,11 @@
 // The CSINode of this node, and the handlers of RuntimeClasses, against an API server of answers given beforehand.
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <catch2/catch.hpp>
 #include <deque>
 #include <nlohmann/json.hpp>
 
 #include "agent/cluster/csi_node.hpp"
 #include "agent/cluster/object_cache.hpp"
+#include "tests/unit/loop.hpp"
 
 using namespace keelson;
 using namespace keelson::agent;
@@ -30,14 +29,7 @@ struct Answers final : kube::Api {
 
 template <class T>
 T run(Awaitable<T> what) {
-  asio::io_context loop;
-  std::optional<T> out;
-  asio::co_spawn(loop, std::move(what), [&](const std::exception_ptr& error, T value) {
-    if (error) std::rethrow_exception(error);
-    out = std::move(value);
-  });
-  loop.run();
-  return std::move(*out);
+  return testing::Loop().run(std::move(what));
 }
 
 Error not_found() { return make_error(Errc::not_found, "there is none", "NotFound"); }
