@@ -65,8 +65,13 @@ class Registry:
 
 def silent_registry(node, port: int) -> Process:
     """Takes connections and never says a word."""
-    script = f"import socket;s=socket.create_server(('127.0.0.1',{port}));held=[]\nwhile True: held.append(s.accept())"
-    return Process(node.network.enter("python3", "-c", script), node.folder / f"silent-{port}.log")
+    script = (
+        f"import socket;s=socket.create_server(('127.0.0.1',{port}));held=[];print('listening',flush=True)\n"
+        "while True: held.append(s.accept())"
+    )
+    process = Process(node.network.enter("python3", "-c", script), node.folder / f"silent-{port}.log")
+    wait_for(lambda: "listening" in process.log_text(), what="the silent registry listens")
+    return process
 
 
 def pull_secret(name: str, password: str = PASSWORD, legacy: bool = False, location: str = "127.0.0.1:5000") -> dict:

@@ -121,7 +121,7 @@ def test_one_bad_document_does_not_hide_the_others_of_its_file(node):
 
 def test_duplicate_name(node):
     node.apply("a-first.yaml", pod("twin", testapp("--print", "first", "--http", 8080)))
-    node.wait_ready("twin")
+    node.wait_for(lambda: node.logs("twin") == "first\n", what="the log of the first")
     node.apply("b-second.yaml", pod("twin", testapp("--print", "second", "--http", 8080)))
     told_everywhere(node, "b-second.yaml", "twin", ["twin", "a-first.yaml"])
     assert node.logs("twin") == "first\n"

@@ -8,14 +8,14 @@ from harness.node import waiting_reason
 
 
 def environment(node, name: str, container: str | None = None) -> dict[str, str]:
-    """What the container printed with --print-env."""
+    """What the container printed with --print-env, all of it."""
     node.wait_ready(name)
-    node.wait_for(lambda: "PATH=" in node.logs(name, container), what="the printed environment")
+    node.wait_for(lambda: node.logs(name, container).endswith("\nprinted\n"), what="the printed environment")
     return dict(line.split("=", 1) for line in node.logs(name, container).splitlines() if "=" in line)
 
 
 def printing(**fields) -> dict:
-    return testapp("--print-env", "--http", 8080, **fields)
+    return testapp("--print-env", "--print", "printed", "--http", 8080, **fields)
 
 
 def test_literals_and_expansion(node):

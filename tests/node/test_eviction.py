@@ -33,7 +33,7 @@ def test_empty_dir_beyond_its_limit(node):
         writer = shell(write.format(size), volumeMounts=[mount("data", "/data")])
         node.apply(f"{name}.yaml", pod(name, writer, volumes=[volume]))
     assert wait_evicted(node, "big") == 'Usage of EmptyDir volume "data" exceeds the limit "1Mi". '
-    assert is_ready(node.pod("small"))
+    node.wait_ready("small")
     state = container_status(node.pod("big"))["state"]
     assert "terminated" in state
 
@@ -74,11 +74,12 @@ def test_pod_beyond_the_limits_of_its_containers(node):
 def test_node_without_enough_memory(node):
     """A threshold that is always met: one pod after the other goes, the least important first, critical ones never."""
     node.apply("idle.yaml", pod("idle", shell("sleep 600"), priority=10))
-    node.apply("eater.yaml", pod("eater", testapp("--alloc", 60, "--sleep", 600), priority=10))
+    node.apply("eater.yaml", pod("eater", testapp("--alloc", 60, "--print", "full", "--sleep", 600), priority=10))
     node.apply("unimportant.yaml", pod("unimportant", shell("sleep 600")))
     node.apply("critical.yaml", pod("critical", shell("sleep 600"), priority=2000001000))
     for name in ("idle", "eater", "unimportant", "critical"):
         node.wait_phase(name, "Running")
+    node.wait_for(lambda: node.logs("eater") == "full\n", what="the eater has its memory")
     node.reconfigure(kubelet_config(evictionHard={"memory.available": "99%"}))
     message = wait_evicted(node, "eater")
     assert re.fullmatch(

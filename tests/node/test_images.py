@@ -43,7 +43,8 @@ def test_missing_image_backs_off_and_recovers(node, registry):
     web = node.wait_pod("web", lambda found: waiting_reason(found) in ("ErrImagePull", "ImagePullBackOff"))
     assert web["status"]["phase"] == "Pending"
     node.wait_pod("web", lambda found: waiting_reason(found) == "ImagePullBackOff")
-    assert "127.0.0.1:5000/late:1" in node.explain("web") and "ImagePullBackOff" in node.cli("get", "pods").stdout
+    assert "127.0.0.1:5000/late:1" in node.explain("web")
+    node.wait_for(lambda: "ImagePullBackOff" in node.cli("get", "pods").stdout, what="get pods tells, too")
     registry.push("late:1")
     node.wait_ready("web", timeout=45)
 

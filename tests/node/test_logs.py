@@ -2,10 +2,12 @@
 
 import gzip
 import pathlib
+import subprocess
 import time
 
 import pytest
 
+from harness import paths
 from harness.manifests import pod, shell
 from harness.node import container_status, kubelet_config, restarts
 
@@ -58,7 +60,7 @@ def test_fast_writer_stays_within_its_limit(node):
             now = sizes(folder)
             worst, most = max(worst, sum(now.values())), max(most, len(now))
             time.sleep(0.01)
-    assert ends_with(folder, "over\n")
+    node.wait_for(lambda: ends_with(folder, "over\n"), what="the last line")  # renamed under our eyes, it is not seen
     assert worst < MAX_FILES * (10 << 20) + (30 << 20), f"{worst >> 20} MiB on disk"
     assert 2 <= most <= MAX_FILES + 1  # one more between two steps of a rotation
     node.wait_for(lambda: len(sizes(folder)) <= MAX_FILES, what="the limit of files")
@@ -91,10 +93,19 @@ def test_rotated_logs_are_compressed_and_lines_kept(node):
 @pytest.mark.agent(config=rotating())
 def test_follow_goes_on_across_a_rotation(node):
     line = '$i $(head -c 9000 /dev/zero | tr "\\0" z)'
-    script = f'i=0; while [ $i -lt 400 ]; do echo "{line}"; i=$((i+1)); sleep 0.02; done'
+    talk = f'i=0; while [ $i -lt 400 ]; do echo "{line}"; i=$((i+1)); sleep 0.02; done'
+    script = f"echo begin; until [ -e /tmp/go ]; do sleep 0.1; done; {talk}"
     node.apply("talk.yaml", pod("talk", shell(script), restartPolicy="Never"))
-    node.wait_pod("talk", lambda found: found["status"].get("phase") in ("Running", "Succeeded"))
-    followed = node.cli("logs", "-f", "talk", timeout=60).stdout
+    node.wait_ready("talk")
+    follow = subprocess.Popen(
+        [paths.BIN / "keelson", "logs", "-f", "talk", "--socket", node.agent.socket], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert follow.stdout.readline() == "begin\n"  # it follows, before anything is rotated
+        node.exec("talk", "touch", "/tmp/go")
+        followed, _ = follow.communicate(timeout=60)
+    finally:
+        follow.kill()
     rotated = [name for name in sizes(log_folder(node, node.pod("talk"))) if name != "0.log"]
     assert rotated
     assert [int(text.split(" ")[0]) for text in followed.splitlines()] == list(range(400))
@@ -125,8 +136,12 @@ def test_logs_of_dead_instances_go(node):
     node.apply("loop.yaml", pod("loop", shell("echo here; sleep 0.1; exit 1")))
     found = node.wait_pod("loop", lambda found: restarts(found) >= 3, timeout=60)
     folder = log_folder(node, found)
-    node.wait_for(lambda: "0.log" not in sizes(folder), what="the first log goes")
-    assert len(sizes(folder)) <= 2
-    links = [path for path in node.log_links.iterdir() if path.name.startswith("loop_")]
-    assert links and all(path.exists() for path in links), links
+    node.wait_for(lambda: "0.log" not in sizes(folder) and len(sizes(folder)) <= 2, what="all but the last two logs go")
+
+    def links_lead_somewhere() -> bool:
+        links = [path for path in node.log_links.iterdir() if path.name.startswith("loop_")]
+        assert links and all(path.exists() for path in links), links
+        return True
+
+    node.wait_for(links_lead_somewhere, what="the links of the other logs go")
     assert container_status(node.pod("loop"))["restartCount"] >= 3

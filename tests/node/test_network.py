@@ -23,7 +23,7 @@ def test_host_network_and_pid(node):
     node.apply("host.yaml", pod("host", testapp("--http", 8099), hostNetwork=True, hostPID=True))
     [host] = node.wait_ready("host")
     assert host["status"]["podIP"] == NODE_IP
-    assert node.fetch(f"http://{NODE_IP}:8099/", outside=True).stdout
+    node.wait_for(lambda: node.fetch(f"http://{NODE_IP}:8099/", outside=True).stdout, what="the pod listens")
     inode = os.stat(f"/run/netns/{node.network.node}").st_ino
     assert node.exec("host", "readlink", "/proc/self/ns/net").stdout.strip() == f"net:[{inode}]"
     assert node.exec("host", "readlink", "/proc/self/ns/pid").stdout == os.readlink("/proc/self/ns/pid") + "\n"
@@ -35,7 +35,7 @@ def test_shared_process_namespace(node):
         pod("share", shell("sleep 600", name="one"), shell("sleep 601", name="two"), shareProcessNamespace=True),
     )
     node.wait_ready("share")
-    assert "sleep 601" in node.exec("share", "ps", container="one").stdout
+    node.wait_for(lambda: "sleep 601" in node.exec("share", "ps", container="one").stdout, what="the other's process")
 
 
 def test_host_ipc(node):
@@ -95,7 +95,7 @@ def test_service_names_resolve_inside_pods(node):
     node.apply("pods.yaml", pod("web"), pod("client"))
     node.wait_ready("web", "client")
     node.wait_for(
-        lambda: node.exec("client", "wget", "-qO-", "http://web/hostname").stdout == "web\n",
+        lambda: node.exec("client", "timeout", "2", "wget", "-qO-", "http://web/hostname").stdout == "web\n",
         what="the name of the Service",
     )
 
@@ -113,7 +113,8 @@ def test_the_agent_invokes_the_real_chain(node):
 def test_pods_reach_each_other_and_the_node(node):
     node.apply("pods.yaml", pod("a"), pod("b"))
     [a, b] = node.wait_ready("a", "b")
-    assert node.exec("a", "wget", "-qO-", f"http://{b['status']['podIP']}:8080/hostname").stdout == "b\n"
+    url = f"http://{b['status']['podIP']}:8080/hostname"
+    node.wait_for(lambda: node.exec("a", "wget", "-qO-", url).stdout == "b\n", what="b listens and is reached")
     assert node.exec("b", "wget", "-qO-", f"http://{b['status']['podIP']}:8080/client").stdout.startswith(
         b["status"]["podIP"]
     )

@@ -85,7 +85,8 @@ def test_standard_input_and_terminal(node):
         ),
     )
     node.wait_ready("in")
-    node.wait_for(lambda: node.logs("in", "term").strip(), what="the terminal's name")
+    for name in ("none", "open", "term"):
+        node.wait_for(lambda: node.logs("in", name).strip(), what=f"what {name} says")
     assert node.logs("in", "none") == "/dev/null\n"
     assert node.logs("in", "open").startswith("pipe:")
     assert node.logs("in", "term").strip().startswith("/dev/")
@@ -102,10 +103,12 @@ def test_variables_from_a_file_of_a_volume(node):
     script = "mkdir /d/deep; echo \"COLOUR='deep blue'\" > /d/deep/conf.env; ln -s /etc /d/out"
     write = shell(script, name="write", volumeMounts=[mount("d", "/d")])
     volumes = [{"name": "d", "emptyDir": {}}]
-    node.apply("env.yaml", pod("env", shell("env; exec sleep 600", env=env), initContainers=[write], volumes=volumes))
+    printing = shell("env; echo printed; exec sleep 600", env=env)
+    node.apply("env.yaml", pod("env", printing, initContainers=[write], volumes=volumes))
     outside = [value_from("X", fileKeyRef={"volumeName": "d", "path": "out/passwd", "key": "root"})]
     node.apply("out.yaml", pod("out", shell("env", env=outside), initContainers=[write], volumes=volumes))
     node.wait_ready("env")
+    node.wait_for(lambda: node.logs("env").endswith("\nprinted\n"), what="the printed environment")
     found = node.logs("env").splitlines()
     assert "COLOUR=deep blue" in found and "AFTER=deep blue!" in found
     assert not [line for line in found if line.startswith("NONE")]

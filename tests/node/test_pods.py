@@ -26,8 +26,8 @@ def test_pod_runs_with_address_and_log(node):
     app = container_status(web)
     assert app["containerID"].startswith("containerd://") and app["started"] and "running" in app["state"]
     assert web["spec"]["nodeName"] == node.name
-    assert node.fetch(f"http://{status['podIP']}:8080/hostname").stdout == "web\n"
-    assert "hello from web\n" in node.logs("web")
+    node.wait_for(lambda: node.fetch(f"http://{status['podIP']}:8080/hostname").stdout == "web\n", what="it listens")
+    node.wait_for(lambda: "hello from web\n" in node.logs("web"), what="its log")
     log = node.logs_dir / f"default_web_{uid}" / "app" / "0.log"
     assert "hello from web" in log.read_text()
     link = node.log_links / f"web_default_app-{app['containerID'].removeprefix('containerd://')}.log"
@@ -78,7 +78,7 @@ def test_init_containers_run_in_order_before_the_others(node):
         ),
     )
     [init] = node.wait_ready("init")
-    assert node.logs("init") == "first\nsecond\n"
+    node.wait_for(lambda: node.logs("init") == "first\nsecond\n", what="the steps in their order")
     for name in ("one", "two"):
         done = container_status(init, name, "initContainerStatuses")["state"]["terminated"]
         assert (done["exitCode"], done["reason"]) == (0, "Completed")
@@ -162,13 +162,21 @@ def test_user_and_folder_of_the_image_apply(node):
 def test_termination_gives_grace_then_kills(node):
     node.apply("deaf.yaml", pod("deaf", testapp("--ignore-term", "--http", 8080), terminationGracePeriodSeconds=3))
     node.apply("slow.yaml", pod("slow", testapp("--term-delay", 1, "--http", 8080), terminationGracePeriodSeconds=30))
-    node.wait_ready("deaf", "slow")
+    for found in node.wait_ready("deaf", "slow"):  # serving, they take signals as they are told
+        node.wait_for(lambda: node.fetch(f"http://{found['status']['podIP']}:8080/"), what="the pod listens")
     start = time.monotonic()
+    gone: dict[str, float] = {}
+
+    def both_gone() -> bool:
+        for name in {"deaf", "slow"} - set(node.pods()):
+            gone.setdefault(name, time.monotonic() - start)
+        return len(gone) == 2
+
     node.remove("deaf.yaml", "slow.yaml")
-    node.wait_gone("slow", timeout=10)
-    assert "deaf" in node.pods(), "the pod that ignores SIGTERM was killed before its grace was over"
-    node.wait_gone("deaf", timeout=10)
-    assert 2.5 < time.monotonic() - start < 9
+    node.wait_for(both_gone, what="both pods gone")
+    assert gone["slow"] < 10
+    assert gone["deaf"] > 2.5, "the pod that ignores SIGTERM was killed before its grace was over"
+    assert gone["deaf"] < 9
 
 
 def test_exec_passes_output_and_exit_code(node):
@@ -176,7 +184,8 @@ def test_exec_passes_output_and_exit_code(node):
     node.wait_ready("web")
     done = node.exec("web", "sh", "-c", "echo out; echo err >&2; exit 5", check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("out\n", "err\n", 5)
-    assert node.exec("web", "cat", "/proc/1/cmdline", container="other").stdout.endswith("8081\0")
+    command = ["cat", "/proc/1/cmdline"]
+    node.wait_for(lambda: node.exec("web", *command, container="other").stdout.endswith("8081\0"), what="it is the other")
     assert node.exec("nobody", "true", check=False).returncode != 0
 
 

@@ -254,6 +254,7 @@ def test_user_namespaces(node):
     assert "proc /proc/sys" not in node.exec("two", "cat", "/proc/mounts").stdout, "procMount Unmasked"
     node.agent.stop()
     node.agent.start()
+    node.wait_for(lambda: node.exec("one", "true"), what="the new agent knows the pod")
     node.exec("one", "sh", "-c", "kill 1", check=False)
     node.wait_pod("one", lambda found: restarts(found) > 0 and is_ready(found))
     assert node.exec("one", "cat", "/proc/self/uid_map").stdout.split()[1] == str(bases[0])

@@ -73,7 +73,7 @@ def test_node_port_is_allocated_and_stays(node):
     assert 30000 <= port <= 32767
     node.agent.stop()
     node.agent.start()
-    found = node.services()["web"]["spec"]
+    found = node.wait_for(lambda: node.services()["web"]["spec"], what="the new agent knows the Service")
     assert (found["clusterIP"], found["ports"][0]["nodePort"]) == (ip, port)
 
 
@@ -90,7 +90,8 @@ def test_named_ports_and_protocols(node):
     )
     ip = address(node)
     node.wait_for(lambda: node.fetch(f"http://{ip}/hostname").stdout.startswith("web-"), what="the first port")
-    assert "hello" in node.dial("tcp", ip, 7).stdout and "hello" in node.dial("udp", ip, 7).stdout
+    for protocol in ("tcp", "udp"):
+        node.wait_for(lambda: "hello" in node.dial(protocol, ip, 7).stdout, what=f"the port of {protocol}")
 
 
 def test_udp_follows_a_replaced_pod(node):
@@ -238,9 +239,14 @@ def test_flushed_rules_come_back(node, mode):
     node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
     if mode == "nftables":
         node.network.run("nft", "flush", "ruleset")
-    for operation in ("-F", "-X"):  # as a firewall does that starts anew: rules, then chains, of every table
-        for table in ("mangle", "nat", "filter"):
-            node.network.run("iptables", "-t", table, operation)
+
+    def flush() -> bool:
+        for operation in ("-F", "-X"):  # as a firewall does that starts anew: rules, then chains, of every table
+            for table in ("mangle", "nat", "filter"):
+                node.network.run("iptables", "-t", table, operation)
+        return True
+
+    node.wait_for(flush, what="all is flushed; a chain that is written again meanwhile has to be flushed once more")
     node.wait_for(lambda: node.fetch(f"http://{ip}/"), 65, "the rules are written again")
 
 

@@ -16,6 +16,12 @@ def holder(*mounts: dict, **fields) -> dict:
     return testapp("--http", 8080, volumeMounts=list(mounts), **fields)
 
 
+def crash(node) -> None:
+    """Ends the container of the pod `vol`; waits until it serves, since what is not heard ends nothing."""
+    node.wait_for(lambda: node.exec("vol", "wget", "-qO-", "http://127.0.0.1:8080/"), what="the container serves")
+    node.exec("vol", "wget", "-qO-", "http://127.0.0.1:8080/exit/1", check=False)
+
+
 def test_config_map_volume_with_items_and_modes(node):
     node.apply("conf.yaml", {**config_map("conf", first="1", second="2"), "binaryData": {"raw": "AAEC"}})
     node.apply(
@@ -122,7 +128,7 @@ def test_empty_dir_outlives_a_restart_of_its_container(node):
     node.apply("vol.yaml", pod("vol", holder(mount("d", "/d")), volumes=[{"name": "d", "emptyDir": {}}]))
     node.wait_ready("vol")
     node.exec("vol", "touch", "/d/kept")
-    node.exec("vol", "wget", "-qO-", "http://127.0.0.1:8080/exit/1", check=False)
+    crash(node)
     node.wait_pod("vol", lambda found: found["status"]["containerStatuses"][0]["restartCount"] == 1)
     node.wait_ready("vol")
     assert node.exec("vol", "ls", "/d").stdout == "kept\n"
@@ -367,7 +373,7 @@ def test_a_container_with_sub_paths_restarts_though_its_file_was_replaced(node):
     node.apply("conf.yaml", config_map("conf", text="new"))
     node.wait_for(lambda: shown.read_text() == "new", what="the volume's new content")
     assert node.exec("vol", "cat", "/conf").stdout == "old", "a subPath mount does not follow"
-    node.exec("vol", "wget", "-qO-", "http://127.0.0.1:8080/exit/1", check=False)
+    crash(node)
     node.wait_pod("vol", lambda found: found["status"]["containerStatuses"][0]["restartCount"] == 1)
     node.wait_ready("vol")
     assert node.exec("vol", "cat", "/conf").stdout == "new"

@@ -46,7 +46,8 @@ def test_deployment_rolls_over_to_a_new_template(node):
         30,
         "only pods of the new template",
     )
-    assert all("two" in node.logs(name) for name in wait_count(node, "web", 2))
+    for name in wait_count(node, "web", 2):
+        node.wait_for(lambda: node.logs(name) == "two\n", what=f"the log of {name}")
 
 
 def test_deployment_replaces_a_pod_whose_sandbox_is_gone(node):
