@@ -185,7 +185,7 @@ def test_exec_passes_output_and_exit_code(node):
     done = node.exec("web", "sh", "-c", "echo out; echo err >&2; exit 5", check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("out\n", "err\n", 5)
     command = ["cat", "/proc/1/cmdline"]
-    node.wait_for(lambda: node.exec("web", *command, container="other").stdout.endswith("8081\0"), what="it is the other")
+    node.wait_for(lambda: node.exec("web", *command, container="other").stdout.endswith("8081\0"), what="the other")
     assert node.exec("nobody", "true", check=False).returncode != 0
 
 

@@ -89,7 +89,7 @@ def test_backoff_goes_on_after_a_restart(node):
     crash = node.wait_pod("crash", lambda found: waiting_reason(found) == "CrashLoopBackOff")
     restart(node, signal.SIGKILL)
     time.sleep(1.5)
-    again = node.pod("crash")
+    again = node.wait_pod("crash", lambda found: waiting_reason(found) == "CrashLoopBackOff")
     assert restarts(again) == restarts(crash), "no restart before the back-off is over"
     node.wait_pod("crash", lambda found: restarts(found) == restarts(crash) + 1, timeout=20)
 
