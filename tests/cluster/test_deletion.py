@@ -51,9 +51,11 @@ def test_grace_can_be_shortened_while_it_runs(space, agent_kind):
 
 def test_pre_stop_runs_before_the_signal(space):
     hook = {"preStop": {"exec": {"command": ["sh", "-c", "sleep 1; echo from the hook > /proc/1/fd/1"]}}}
-    space.apply(pod("hook", testapp("--http", 8080, lifecycle=hook), terminationGracePeriodSeconds=10))
+    container = testapp("--print", "begins", "--http", 8080, lifecycle=hook)
+    space.apply(pod("hook", container, terminationGracePeriodSeconds=10))
     space.wait_ready("hook")
     follower = subprocess.Popen(space.kubectl_command("logs", "-f", "hook"), stdout=subprocess.PIPE, text=True)
+    assert follower.stdout.readline() == "begins\n"  # it is there before the pod may go
     space.delete("Pod", "hook")
     out, _ = follower.communicate(timeout=30)
     assert out.splitlines() == ["from the hook", "got signal 15"]
@@ -93,7 +95,7 @@ def test_a_new_pod_of_the_same_name_is_another_pod(space):
     second = space.wait_ready("name")[0]
     assert first["metadata"]["uid"] != second["metadata"]["uid"]
     assert container_status(second)["restartCount"] == 0
-    assert space.kubectl("logs", "name").stdout.startswith("second")
+    space.wait_for(lambda: space.kubectl("logs", "name").stdout.startswith("second"), what="the log of the second")
 
 
 def test_a_completed_pod_is_deleted_too(space):

@@ -73,7 +73,7 @@ def test_a_missing_secret(space):
     event = space.wait_event("locked", "FailedMount")
     assert event["message"] == 'MountVolume.SetUp failed for volume "s" : secret "none" not found'
     assert event["type"] == "Warning"
-    assert waiting_reason(space.pod("locked")) == "ContainerCreating"
+    space.wait_pod("locked", lambda item: waiting_reason(item) == "ContainerCreating", what="the status beside the event")
     assert re.search(r'Warning\s+FailedMount.*secret "none" not found', described(space, "locked"))
 
 

@@ -173,6 +173,11 @@ def test_a_node_under_pressure_refuses_pods(space, third_node):
 def test_cordon_is_respected_and_undone(space):
     node, other = space.cluster.nodes
     space.plane.kubectl("cordon", node.name)
+
+    def tainted() -> bool:
+        return "node.kubernetes.io/unschedulable" in {t["key"] for t in node.object()["spec"].get("taints", [])}
+
+    space.wait_for(tainted, what="the control plane has seen it, and not the API server alone")
     space.apply(deployment("spread", 4))
     assert {item["spec"]["nodeName"] for item in space.wait_apps("spread", 4).values()} == {other.name}
     space.plane.kubectl("uncordon", node.name)
@@ -212,8 +217,14 @@ def test_describe_node(space):
 def test_events_of_the_start(cluster):
     node = cluster.nodes[0]
     selector = f"involvedObject.kind=Node,involvedObject.name={node.name}"
-    events = cluster.api.list("Event", "default", fieldSelector=selector)
-    found = {item["reason"]: item["message"] for item in events if item["source"].get("component") == "kubelet"}
+    reasons = ("NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady")
+
+    def told() -> dict | None:
+        events = cluster.api.list("Event", "default", fieldSelector=selector)
+        found = {item["reason"]: item["message"] for item in events if item["source"].get("component") == "kubelet"}
+        return found if {"Starting", *reasons} <= found.keys() else None
+
+    found = wait_for(told, what="the events, which follow the status")
     assert found["Starting"] == "Starting kubelet."
-    for reason in ("NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady"):
+    for reason in reasons:
         assert found[reason] == f"Node {node.name} status is now: {reason}"

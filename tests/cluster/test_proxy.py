@@ -242,9 +242,13 @@ def test_latency_metric_and_eligibility(space, agent_kind):
     space.apply(service("web", {"port": 80, "targetPort": 8080}))
     ip = space.get("Service", "web")["spec"]["clusterIP"]
     space.wait_for(lambda: node.fetch(f"http://{ip}/", check=False).returncode == 0, 40, "the Service answers")
-    text = node.fetch("http://127.0.0.1:10249/metrics").stdout
     name = r'kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"}'
-    assert int(re.search(rf"^{re.escape(name)} (\d+)", text, re.M).group(1)) > 0
+
+    def measured() -> bool:
+        text = node.fetch("http://127.0.0.1:10249/metrics").stdout
+        return bool(re.search(rf"^{re.escape(name)} [1-9]", text, re.M))
+
+    space.wait_for(measured, 10, "the time from the slice's change to its rules")
 
     def healthz() -> str:
         url = "http://127.0.0.1:10256/healthz"

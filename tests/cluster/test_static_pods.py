@@ -32,7 +32,8 @@ def test_mirror_pod_shows_the_static_pod(space, static):
     assert (owner["kind"], owner["name"], owner["controller"]) == ("Node", node.name, True)
     assert mirror["spec"]["nodeName"] == node.name
     assert {"operator": "Exists", "effect": "NoExecute"} in mirror["spec"]["tolerations"]
-    assert node.fetch(f"http://{mirror['status']['podIP']}:8080/hostname").stdout == f"{name}\n"
+    url = f"http://{mirror['status']['podIP']}:8080/hostname"
+    space.wait_for(lambda: node.fetch(url).stdout == f"{name}\n", what="the pod answers by the name of its mirror")
 
 
 def test_deleting_the_mirror_leaves_the_pod_alone(space, static):
@@ -62,4 +63,4 @@ def test_a_changed_file_replaces_the_pod(space, static):
         return found and found["metadata"]["uid"] != before["metadata"]["uid"] and is_ready(found)
 
     space.wait_for(replaced, 60, "the changed pod")
-    assert "changed" in space.kubectl("logs", name).stdout
+    space.wait_for(lambda: "changed" in space.kubectl("logs", name).stdout, what="its log")

@@ -88,7 +88,7 @@ def test_rolling_update_without_a_lost_request(space):
         after = space.wait_apps("web", 3)
     assert not set(before) & set(after)
     for name in after:
-        assert space.kubectl("logs", name).stdout.startswith("version 2")
+        space.wait_for(lambda name=name: space.kubectl("logs", name).stdout.startswith("version 2"), what=f"log of {name}")
     assert poller.answers > 20 and not poller.failures, poller.failures
     space.kubectl("rollout", "undo", "deployment/web")
     space.wait_for(rolled_out(space, "web"), 60, "rolled back")
@@ -168,7 +168,8 @@ def test_pods_of_two_nodes_reach_each_other(space):
         ip, peer_ip = own["status"]["podIP"], peer["status"]["podIP"]
         assert own["status"]["hostIP"] == space.cluster.node_of(own).ip
         for protocol, port in (("tcp", "9000"), ("udp", "9001")):
-            answer = space.exec(own["metadata"]["name"], "/testapp", "dial", protocol, peer_ip, port).stdout
+            dial = (own["metadata"]["name"], "/testapp", "dial", protocol, peer_ip, port)
+            answer = space.wait_for(lambda dial=dial: space.exec(*dial).stdout, what=f"{protocol} from {ip} to {peer_ip}")
             assert answer.startswith(peer["metadata"]["name"]) and ip in answer, "pods see each other's own address"
 
 

@@ -37,6 +37,8 @@ def test_twenty_kills_under_churn(node):
         "three pods that must not notice",
     )
     still = {name: container_status(found)["containerID"] for name, found in node.pods().items()}
+    address = node.services()["still"]["spec"]["clusterIP"]
+    node.wait_for(lambda: node.fetch(f"http://{address}/hostname"), what="their Service answers")
     churn = Churn(node, dice)
     for round_number in range(KILLS):
         for _ in range(dice.randint(1, 3)):
@@ -51,7 +53,7 @@ def test_twenty_kills_under_churn(node):
     pods = node.pods()
     assert {name: container_status(pods[name])["containerID"] for name in still} == still, f"seed {SEED}"
     assert [name for name in still if restarts(pods[name])] == [], f"restarted, seed {SEED}"
-    address = node.services()["still"]["spec"]["clusterIP"]
+    assert node.services()["still"]["spec"]["clusterIP"] == address
     assert node.fetch(f"http://{address}/hostname").stdout.strip() in still
 
 
@@ -66,7 +68,7 @@ def test_killed_while_pods_start(node, delay):
     node.wait_for(
         lambda: len(node.containerd.running_tasks()) == 12, what="one sandbox and one container for each pod, no more"
     )
-    assert [node.logs(f"churn-{i}") for i in range(6)] == ["version 1\n"] * 6, "each says it once"
+    node.wait_for(lambda: [node.logs(f"churn-{i}") for i in range(6)] == ["version 1\n"] * 6, what="each says it once")
 
 
 @pytest.mark.parametrize("delay", [0.02, 0.1, 0.3])
@@ -117,7 +119,7 @@ def test_a_start_that_came_to_nothing_leaves_no_log(node, faults):
         node.containerd.start_container(container)
     node.agent.start()
     [found] = node.wait_ready("half")
-    assert node.logs("half") == "whole\n"
+    node.wait_for(lambda: node.logs("half") == "whole\n", what="the log of the start that counts")
     assert restarts(found) == 0
     faults.add(2)
     fault.remove()

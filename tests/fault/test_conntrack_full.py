@@ -69,7 +69,7 @@ def test_full_connection_table(node, mode, faults):
     faults.add()
     try:
         node.wait_for(lambda: not answers(first), what="a new connection finds no room")
-        assert "it drops the packets of new ones" in trouble("web"), node.cli("explain", "service", "web").stdout
+        node.wait_for(lambda: "it drops the packets of new ones" in trouble("web"), what="explain says that it is full")
         late = serve("web", "late")[1]
         node.wait_for(lambda: late in rules(), 5, "rules are written all the same")
         serve("late")  # UDP flows to the Service that goes are looked for in the full table

@@ -350,14 +350,14 @@ def test_plugin_that_fails(node, faults):
 
 
 @pytest.mark.parametrize(
-    "name,content,words",
+    "name,content,seen,words",
     [
-        ("missing-plugin", {"plugins": [{"type": "not-here"}]}, ["not-here"]),
-        ("not-json", "{ not json", ["10-pods.conflist"]),
-        ("no-network", None, ["no network"]),
+        ("missing-plugin", {"plugins": [{"type": "not-here"}]}, "plugins=1", ["not-here"]),
+        ("not-json", "{ not json", "no pod network", ["10-pods.conflist"]),
+        ("no-network", None, "no pod network", ["no network"]),
     ],
 )
-def test_network_that_cannot_be_used(node, faults, name, content, words):
+def test_network_that_cannot_be_used(node, faults, name, content, seen, words):
     path = node.net_d / "10-pods.conflist"
     if content is None:
         path.unlink()
@@ -365,7 +365,7 @@ def test_network_that_cannot_be_used(node, faults, name, content, words):
         path.write_text(content)
     else:
         node.conflist({**bridge_conflist(node.ipam), **content})
-    node.wait_for(lambda: "networks" in node.agent.log_text() or "network" in node.agent.log_text())
+    node.wait_for(lambda: seen in node.agent.log_text(), what="the agent sees the change before a pod wants the network")
     node.apply("web.yaml", pod("web"))
     words = [*WAIT, "its sandbox", *words]
     node.wait_for(lambda: all(word in node.explain("web") for word in words), 20, told(node, "web", words))

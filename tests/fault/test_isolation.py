@@ -29,7 +29,7 @@ def test_one_pod_with_each_kind_of_hang_among_thirty_others(node, faults):
             "all others are Ready while everything hangs",
         )
         print(f"{OTHERS} pods Ready after {time.monotonic() - start:.1f} s beside {len(hangs.words)} that hang")
-        hangs.explained()
+        node.wait_for(hangs.explained, what="each hang is explained")
         pods = node.pods()
         assert not any(is_ready(pods[name]) for name in hangs.waiting if name in pods)
         assert not any(restarts(pods[name]) for name in names)

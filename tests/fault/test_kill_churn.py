@@ -31,6 +31,8 @@ def test_hundred_kills_under_churn_of_fifty_pods(node, faults):
     node.wait_for(lambda: len(ready()) == STILL + len(churn.wanted), 90, "the pods before the first kill")
     still = {name: container_status(found)["containerID"] for name, found in node.pods().items() if "still" in name}
     assert len(still) == STILL
+    address = node.services()["still"]["spec"]["clusterIP"]
+    node.wait_for(lambda: node.fetch(f"http://{address}/hostname"), what="their Service answers")
     for number in range(KILLS):
         for _ in range(dice.randint(0, 2)):
             churn.step()
@@ -45,5 +47,5 @@ def test_hundred_kills_under_churn_of_fifty_pods(node, faults):
     assert [name for name, found in pods.items() if restarts(found)] == [], f"restarted, seed {SEED}"
     wanted = 2 * (STILL + len(churn.wanted))
     node.wait_for(lambda: len(node.containerd.running_tasks()) == wanted, 30, f"nothing doubled, seed {SEED}")
-    address = node.services()["still"]["spec"]["clusterIP"]
+    assert node.services()["still"]["spec"]["clusterIP"] == address
     assert node.fetch(f"http://{address}/hostname").stdout.strip() in still

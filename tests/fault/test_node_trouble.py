@@ -1,6 +1,7 @@
 """What can be wrong with the machine below and the folder beside the agent: a full disk, a clock that jumps, huge and circular
 input. Pods go on, and the agent with them."""
 
+import json
 import pathlib
 import time
 
@@ -35,13 +36,23 @@ def fill(folder: pathlib.Path) -> pathlib.Path:
 @pytest.mark.agent(start=False)
 def test_full_disk(node, small_disk, faults):
     node.apply("before.yaml", pod("before"), pod("leaving"))
-    [before, _] = node.wait_ready("before", "leaving")
+    [before, leaving] = node.wait_ready("before", "leaving")
+
+    def saved(found: dict) -> bool:
+        return is_ready(json.loads((small_disk / "pods" / found["metadata"]["uid"] / "keelson.json").read_text()))
+
+    # A file that is replaced while the disk fills up would leave room again.
+    node.wait_for(lambda: saved(before) and saved(leaving), what="what they are is on the disk")
     filler = fill(small_disk)
     faults.add()
     node.apply("late.yaml", pod("late"))
-    node.wait_for(lambda: "No space left on device" in node.explain("late"), what="explain names the full disk")
-    text = node.explain("late")
-    assert "Waits:" in text and "next try" in text and "what to do" in text
+    words = ["No space left on device", "Waits:", "next try", "what to do"]
+
+    def told() -> bool:
+        text = node.explain("late")  # all of it at once: while it is tried again it waits for nothing
+        return all(word in text for word in words)
+
+    node.wait_for(told, what="explain names the full disk")
     node.apply("before.yaml", pod("before"))
     node.wait_gone("leaving")
     assert is_ready(node.pod("before"))

@@ -121,7 +121,6 @@ class ControlPlane:
             "cluster-signing-cert-file": self.pki.ca,
             "cluster-signing-key-file": pki / "ca.key",
             "node-monitor-period": "1s",
-            "node-monitor-grace-period": "20s",
         }
 
     # The parts.

@@ -66,11 +66,13 @@ class Registry:
 def silent_registry(node, port: int) -> Process:
     """Takes connections and never says a word."""
     script = (
-        f"import socket;s=socket.create_server(('127.0.0.1',{port}));held=[];print('listening',flush=True)\n"
+        f"import socket;s=socket.create_server(('127.0.0.1',{port}));held=[]\nprint('listens',flush=True)\n"
         "while True: held.append(s.accept())"
     )
-    process = Process(node.network.enter("python3", "-c", script), node.folder / f"silent-{port}.log")
-    wait_for(lambda: "listening" in process.log_text(), what="the silent registry listens")
+    log = node.folder / f"silent-{port}.log"
+    log.unlink(missing_ok=True)
+    process = Process(node.network.enter("python3", "-c", script), log)
+    wait_for(lambda: "listens" in process.log_text(), what="the silent registry listens")
     return process
 
 
