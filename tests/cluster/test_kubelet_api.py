@@ -95,7 +95,8 @@ def test_stats_summary(busy):
         pods = {(item["podRef"]["namespace"], item["podRef"]["name"]): item for item in found["pods"]}
         mine = pods.get((space.name, "busy"))
         ready = mine and len(mine["containers"]) == 2 and mine["cpu"].get("usageCoreNanoSeconds")
-        return (found["node"], mine) if ready and mine.get("network") else None
+        # A slow disk or runtime does not hold up the answer: what they have not told yet is missing from it.
+        return (found["node"], mine) if ready and mine.get("network") and mine.get("volume") else None
 
     whole, mine = space.wait_for(summary, 40, "statistics of the pod")
     assert whole["nodeName"] == node.name
@@ -124,7 +125,8 @@ def test_cadvisor_metrics(busy):
     def found():
         text = raw(space.cluster, node, "/metrics/cadvisor")
         memory = series(text, "container_memory_working_set_bytes", container="app", **labels)
-        return text if memory and memory[0] > 20 << 20 else None
+        disk = series(text, "container_fs_usage_bytes", container="app", **labels)  # as the runtime tells it in time
+        return text if memory and memory[0] > 20 << 20 and disk else None
 
     text = space.wait_for(found, 40, "the container's series")
     assert series(text, "container_cpu_usage_seconds_total", container="burner", **labels)
@@ -135,7 +137,6 @@ def test_cadvisor_metrics(busy):
     assert series(text, "container_spec_cpu_shares", container="burner", **labels)[0] > 2
     assert series(text, "container_threads", container="app", **labels)[0] >= 1
     assert series(text, "container_memory_failures_total", failure_type="pgfault", container="app", **labels)[0] > 0
-    assert series(text, "container_fs_usage_bytes", container="app", **labels)
     assert series(text, "container_start_time_seconds", container="app", **labels)[0] > 1.7e9
     assert series(text, "machine_cpu_cores")
 
