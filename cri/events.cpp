@@ -135,14 +135,18 @@ struct EventStream::State {
   }
 
   // containerd tells of an exit before its CRI plugin has taken note: wait, some milliseconds as a rule, until it has.
-  // On a busy machine that takes seconds, and there is no second event.
+  // On a busy machine that takes seconds, and there is no second event. When CRI cannot be asked, who listens may try
+  // for itself meanwhile, and is told again once it is sure.
   static Awaitable<void> confirm(Ptr self, ContainerEvent event) {
-    constexpr Milliseconds kLongest{20'000};
+    constexpr Seconds kLongest{40};
+    const SteadyTime until = now() + kLongest;
+    bool told = false;
     for (Milliseconds wait{5};; wait *= 2) {
-      auto look = co_await look_up(self->client, event.container_id);
+      const auto look = co_await look_up(self->client, event.container_id);
       if (!look && look.error().code == Errc::cancelled) co_return;
       if (look) event.sandbox_id = look->sandbox_id;
-      if (!look || !look->running || wait > kLongest) break;
+      if ((look && !look->running) || now() >= until) break;
+      if (!look && !std::exchange(told, true)) self->emit(event);
       co_await sleep_for(wait);
     }
     self->emit(event);

@@ -24,6 +24,7 @@ struct Fixture {
     runtime.on<v1::ListContainersRequest, v1::ListContainersResponse>(
         service + "ListContainers", [this](const auto& request, auto& response) -> Answer {
           if (request.filter().id() != "c1") return grpc::Status::OK;
+          if (failing_looks > 0 && failing_looks-- > 0) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "busy");
           auto* container = response.add_containers();
           container->set_pod_sandbox_id("s1");
           container->set_state(++looks < 3 ? v1::CONTAINER_RUNNING : v1::CONTAINER_EXITED);
@@ -70,7 +71,7 @@ struct Fixture {
   std::optional<EventStream> stream;
   std::vector<ContainerEvent> events;
   int resyncs = 0;
-  std::atomic<int> looks = 0;
+  std::atomic<int> looks = 0, failing_looks = 0;
 };
 
 TEST_CASE_METHOD(Fixture, "CRI events are used where the runtime has them") {
@@ -114,6 +115,19 @@ TEST_CASE_METHOD(Fixture, "without CRI events, containerd's are subscribed to") 
   push_exit("gone", "gone");
   loop.pump_until([&] { return events.size() == 3; });
   CHECK(events[2] == ContainerEvent{"gone", "", Kind::stopped});
+}
+
+TEST_CASE_METHOD(Fixture, "an exit that CRI cannot be asked about is told at once, and again when CRI shows it") {
+  failing_looks = 1;
+  runtime.serve_stream(kContainerd);
+  begin();
+  wait_streams(kContainerd);
+  push_exit("c1", "c1");
+  loop.pump_until([&] { return events.size() == 2; });
+  CHECK(events[0] == ContainerEvent{"c1", "", Kind::stopped});
+  CHECK(events[1] == ContainerEvent{"c1", "s1", Kind::stopped});
+  CHECK(failing_looks == 0);
+  CHECK(looks == 3);
 }
 
 TEST_CASE_METHOD(Fixture, "a stream that drops is opened again and followed by a resync") {
