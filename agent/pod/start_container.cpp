@@ -91,12 +91,13 @@ void PodWorker::container_failed(const std::string& name, const Error& error, st
   const std::string reason = error.reason.empty() ? std::string(default_reason) : error.reason;
   journal().event(EntryKind::warning, "container " + name, "Failed", "Error: " + error.message);
   const bool config = reason == "CreateContainerConfigError";
+  const Nanoseconds retry_after = retry_in(kConfigRetry);
   journal().wait("container " + name, reason, error.message,
                  config ? config_hint(error.message) : "see the runtime's message; the agent tries again by itself",
-                 ctx_.clock.now() + kConfigRetry);
+                 ctx_.clock.now() + retry_after);
   log_warn("container not started",
            {{"pod", key()}, {"container", name}, {"reason", reason}, {"error", error.message}});
-  fail(name, {reason, error.message}, kConfigRetry);
+  fail(name, {reason, error.message}, retry_after);
 }
 
 // What the pod's imagePullSecrets hold for the image. A secret that is not there is no failure: the pull may work
@@ -268,7 +269,7 @@ Awaitable<Result<void>> PodWorker::run_container(const StartContainer& start, st
   CO_CHECK_OK(co_await run_post_start(start.name, id));
   // Shown as soon as it is so, not only when the pod's other containers have started too.
   update_probes();
-  publish(Plan{});
+  show();
   co_return Result<void>();
 }
 

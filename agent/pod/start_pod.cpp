@@ -83,7 +83,7 @@ Awaitable<bool> PodWorker::set_up_volumes() {
     journal().event(EntryKind::warning, "pod", "FailedMount", message);
     journal().wait("volumes", "its volumes", message, volume_hint(message));
     log_warn("volumes not ready", {{"pod", key()}, {"error", message}});
-    fail("volumes", {"FailedMount", message}, retries_.fail("volumes", ctx_.clock.now()));
+    fail("volumes", {"FailedMount", message}, retry_in(retries_.fail("volumes", ctx_.clock.now())));
     objects_stale_ = true;  // the next try looks at claims as they are then
     co_return false;
   }

@@ -138,6 +138,11 @@ bool PodWorker::blocked(const std::string& object) const {
   return it != failures_.end() && it->second.retry_at > ctx_.clock.now();
 }
 
+Nanoseconds PodWorker::retry_in(Nanoseconds usual) const {
+  const bool changed = objects_stale_ && !blocked("objects");  // those that cannot be read stay stale
+  return changed ? Nanoseconds(0) : usual;
+}
+
 Awaitable<void> PodWorker::run() {
   using boost::asio::experimental::awaitable_operators::operator||;
   // An end that is asked for cuts short whatever the pod waits for, and the next round sees to it.
@@ -299,7 +304,13 @@ ProbeFactsMap PodWorker::probe_facts() const {
 }
 
 void PodWorker::publish(const Plan& plan) {
-  std::map<std::string, Waiting> waiting = plan.waiting;
+  waiting_ = plan.waiting;
+  show();
+  tell_back_offs(plan);
+}
+
+void PodWorker::show() {
+  std::map<std::string, Waiting> waiting = waiting_;
   for (const auto& [object, failure] : failures_) {
     if (find_container(object) != nullptr) waiting.emplace(object, failure.waiting);
   }
@@ -307,10 +318,20 @@ void PodWorker::publish(const Plan& plan) {
   auto status = make_status({*pod_, observed_, facts, waiting, *status_, ctx_.facts.ips, ctx_.runtime_name,
                              ctx_.clock.now(), stopping_, failure_ ? &*failure_ : nullptr, ctx_.recursive_read_only,
                              &actuated_, resizing_ ? &*resizing_ : nullptr});
+  for (const auto& c : status.container_statuses) {
+    if (c.state.running) journal().clear_wait("container " + c.name);
+  }
+  if (status == *status_) return;
+  status_ = std::make_shared<const kube::PodStatus>(std::move(status));
+  checkpoint_stale_ = true;
+  ctx_.publish(uid(), status_);
+}
+
+void PodWorker::tell_back_offs(const Plan& plan) {
   for (const auto& [name, wait] : plan.waiting) {
     journal().event(EntryKind::warning, "container " + name, "BackOff",
                     "Back-off restarting failed container " + name + " in pod " + spec::pod_description(*pod_));
-    const auto* before = status_of(status, name);
+    const auto* before = status_of(*status_, name);
     const auto& last = before != nullptr ? before->last_state.terminated : std::nullopt;
     journal().wait("container " + name, wait.reason, wait.message,
                    last
@@ -320,13 +341,6 @@ void PodWorker::publish(const Plan& plan) {
                        : "see `keelson logs`",
                    plan.wake_at);
   }
-  for (const auto& c : status.container_statuses) {
-    if (c.state.running) journal().clear_wait("container " + c.name);
-  }
-  if (status == *status_) return;
-  status_ = std::make_shared<const kube::PodStatus>(std::move(status));
-  checkpoint_stale_ = true;
-  ctx_.publish(uid(), status_);
 }
 
 Awaitable<bool> PodWorker::perform(Plan next) {

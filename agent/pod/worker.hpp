@@ -72,12 +72,17 @@ class PodWorker {
   std::optional<SystemTime> check_active_deadline();
   void update_probes();
   [[nodiscard]] ProbeFactsMap probe_facts() const;
+  // Shows the pod as it is observed, and as `plan` says of containers that wait; publishes it when that is new.
   void publish(const Plan& plan);
+  void show();  // again, by the plan that is being carried out
+  void tell_back_offs(const Plan& plan);
   Awaitable<bool> perform(Plan plan);
   Awaitable<void> save_checkpoint();
   [[nodiscard]] std::optional<SteadyTime> wake_deadline() const;
   void fail(const std::string& object, Waiting waiting, Nanoseconds retry_after);
   [[nodiscard]] bool blocked(const std::string& object) const;
+  // How long to wait after a failure: not at all when objects that the pod refers to have changed since it was tried.
+  [[nodiscard]] Nanoseconds retry_in(Nanoseconds usual) const;
 
   // Runs `f` on the pool; the pod's removal waits for it also when the caller is cancelled meanwhile.
   template <class F>
@@ -156,6 +161,7 @@ class PodWorker {
   ActuatedMap actuated_;
   std::optional<Waiting> resizing_;  // a resize is under way; with a reason where it fails
   std::map<std::string, Failure> failures_;
+  std::map<std::string, Waiting> waiting_;  // by the plan that is being carried out
   BackoffPolicy restart_policy_;
   BackoffTable retries_;  // of the sandbox and the volumes
   std::optional<SystemTime> plan_wake_;

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness.manifests import pod, shell, testapp
+from harness.manifests import config_map, pod, shell, testapp
 from harness.node import container_status, is_ready, restarts
 from harness.registry import Registry
 
@@ -270,6 +270,25 @@ def test_lost_events_cost_time_and_nothing_else(node, faults):
     for rule in rules:
         faults.add(rule.hits)
         rule.remove()
+
+
+@proxied
+def test_object_made_during_a_pull_is_used_at_once(node, faults):
+    """Not after the time that a container with a missing ConfigMap waits for the next try."""
+    registry = Registry(node)
+    try:
+        registry.push("long:1")
+        fault = node.proxy.inject("PullImage", "hang", "long:1")
+        env = {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "a"}}}]}
+        node.apply("web.yaml", pod("web", testapp("--http", 8080, image="127.0.0.1:5000/long:1", **env)))
+        node.wait_for(lambda: fault.hits, what="the pull of the image")
+        node.apply("settings.yaml", config_map("settings", a="1"), pod("witness", testapp("--http", 8080, **env)))
+        node.wait_ready("witness")
+        fault.remove()
+        node.wait_ready("web", timeout=8)
+        faults.add()
+    finally:
+        registry.close()
 
 
 @proxied

@@ -1,6 +1,7 @@
 """A pod's life: it runs, has an address and logs, restarts by its policy, ends in time, and follows its file."""
 
 import ipaddress
+import json
 import subprocess
 import time
 
@@ -11,6 +12,7 @@ from harness.leaks import Leaks
 from harness.manifests import deployment, literal, mount, pod, shell, testapp
 from harness.netns import NODE_IP
 from harness.node import CLUSTER_CIDR, condition, container_status, restarts, waiting_reason
+from harness.process import Process
 
 
 @pytest.mark.runtimes("1.6", "2.2")
@@ -123,6 +125,34 @@ def test_crash_loop_backs_off_and_tries_again(node):
     assert "back-off" in node.explain("crash").lower()
     first = restarts(crash)
     node.wait_pod("crash", lambda found: restarts(found) > first, timeout=20, what="another try after 10 s")
+
+
+def test_back_off_shows_on_while_other_containers_start(node):
+    """Three that end at the same time and start again one after the other, beside one that waits for its next try."""
+    wait = "until [ -e /data/go ]; do sleep 0.01; done; mkdir /data/{} 2>/dev/null && exit 1; sleep 600"
+    names = ["one", "two", "three"]
+    others = [shell(wait.format(name), name=name, volumeMounts=[mount("data", "/data")]) for name in names]
+    volumes = [{"name": "data", "emptyDir": {}}]
+    node.apply("some.yaml", pod("some", shell("exit 7", name="broken"), *others, volumes=volumes))
+    command = [paths.BIN / "keelson", "get", "pods", "some", "--watch", "-o", "json", "--socket", node.agent.socket]
+    watch = Process(command, node.folder / "watch.log")
+
+    def shown() -> list[dict]:
+        return [json.loads(line)["object"] for line in watch.log_text().splitlines(keepends=True) if line.endswith("\n")]
+
+    def all_again(found: dict) -> bool:
+        return all(restarts(found, name) == 1 for name in names)
+
+    try:
+        first = node.wait_pod("some", lambda found: waiting_reason(found, "broken") == "CrashLoopBackOff")
+        node.exec("some", "touch", "/data/go", container="one")
+        node.wait_for(lambda: any(all_again(found) for found in shown()), what="the others start again")
+    finally:
+        watch.stop()
+    statuses = [container_status(found, "broken") for found in shown() if found["status"].get("containerStatuses")]
+    states = [(status["restartCount"], *status["state"]) for status in statuses]
+    backs_off, ended = (restarts(first, "broken"), "waiting"), (restarts(first, "broken"), "terminated")
+    assert backs_off in states and ended not in states[states.index(backs_off) :], states
 
 
 def test_termination_message_falls_back_to_the_log(node):
