@@ -161,7 +161,8 @@ void PodManager::start_or_queue(std::shared_ptr<const kube::Pod> pod) {
     return;
   }
   if (running != workers_.end() || uid_by_key_.count(key) > 0) {
-    ctx_.journal.pod(key).wait("pod", "the end of the earlier pod of this name", "it is being stopped", "");
+    ctx_.journal.pod(key).wait("pod", "the end of the earlier pod of this name", "it is being stopped",
+                               "wait for its grace period; set terminationGracePeriodSeconds where that is too long");
     waiting_[key] = std::move(pod);
     return;
   }
