@@ -94,4 +94,4 @@ def node(request, machine):
     if failed or left:
         _machines.pop(machine.version).destroy()
     if left and not failed:
-        pytest.fail("left behind:\n  " + "\n  ".join(left[:30]), pytrace=False)
+        pytest.fail("left behind:\n  " + "\n  ".join(left), pytrace=False)

@@ -48,7 +48,7 @@ class Leaks:
         found += [f"mount: {path}" for path in mounts_below(node.root / "pods")]
         found += [f"pod folder: {path}" for path in self._list(node.root / "pods")]
         found += [
-            f"address kept: {path}"
+            f"address kept: {path} of {' '.join(path.read_text().split())}"
             for path in node.ipam.glob("*/*")
             if path.name != "lock" and not path.name.startswith("last_reserved_ip")
         ]

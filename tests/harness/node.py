@@ -304,6 +304,8 @@ class Node:
             found += leaks.after_cleanup()
         if self.proxy:
             self.proxy.close()
+        if found:  # the log goes with the folder
+            found = [*found[:30], f"keelson.log (end):\n{self.agent.log_text()[-30000:]}"]
         remove_folder(self.folder)
         return found
 
