@@ -234,8 +234,9 @@ Awaitable<void> Manager::settle_add(std::shared_ptr<Operation> op) {
   op->added = std::move(result);
 }
 
-// Removes what a failed ADD left: only the record when the chain rolled back (`clean`), else by DEL. A DEL that fails
-// leaves the record, and with it the debt.
+// Removes what a failed ADD left: only the record when the chain rolled back (`clean`), else by DEL. A plugin may give up
+// at what the ADD was cut before (bridge at its masquerade chain, and keeps the address); a second DEL, which finds
+// gone what the first removed, goes on past that. One that fails, too, leaves the record, and with it the debt.
 Awaitable<void> Manager::undo_add(std::shared_ptr<Operation> op, bool clean) {
   const AttachmentId id = op->id();
   if (clean) {
@@ -247,7 +248,11 @@ Awaitable<void> Manager::undo_add(std::shared_ptr<Operation> op, bool clean) {
     co_return;
   }
   log_warn("ADD was not completed, deleting", {{"container", id.container_id}, {"abandoned", op->abandoned}});
-  const auto deleted = co_await delete_recorded(id, op->attachment.netns);
+  auto deleted = co_await delete_recorded(id, op->attachment.netns);
+  if (!deleted) {
+    log_warn("DEL failed, once more", {{"container", id.container_id}, {"error", deleted.error().text()}});
+    deleted = co_await delete_recorded(id, op->attachment.netns);
+  }
   if (!deleted) {
     log_error("DEL failed and is owed", {{"container", id.container_id}, {"error", deleted.error().text()}});
   }

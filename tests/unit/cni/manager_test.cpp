@@ -46,6 +46,19 @@ std::size_t files(const std::filesystem::path& dir) {
   return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(dir, ec), {}));
 }
 
+// Begins an ADD of c1 that does not end by itself, and goes away.
+void cut_add(Plain& world, Running& running) {
+  world.script("one", "ADD", "touch $here/began; sleep 100");
+  TaskGroup callers(world.io.get_executor());
+  const auto call = [](Manager& manager, Attachment a) -> Awaitable<void> {
+    const auto never = co_await manager.add(std::move(a));
+    CHECK_FALSE(never);
+  };
+  callers.spawn("caller", call(running.manager, attachment("c1", world.netns("c1"))));
+  REQUIRE(run_until(world.io, [&] { return std::filesystem::exists(world.bin / "began"); }));
+  callers.cancel();
+}
+
 TEST_CASE("the record is on disk before the plugin runs and gone after DEL", "[cni]") {
   Plain world;
   world.script("one", "ADD", "cat $here/../state/attachments/c1@eth0.json > $here/seen-add");
@@ -128,19 +141,21 @@ TEST_CASE("a failed ADD leaves nothing; one whose rollback failed leaves a debt 
 
 TEST_CASE("an ADD whose caller goes away is killed and undone", "[cni]") {
   Plain world;
-  world.script("one", "ADD", "touch $here/began; sleep 100");
   Running running(world);
-  TaskGroup callers(world.io.get_executor());
-  const auto call = [](Manager& manager, Attachment a) -> Awaitable<void> {
-    const auto never = co_await manager.add(std::move(a));
-    CHECK_FALSE(never);
-  };
-  callers.spawn("caller", call(running.manager, attachment("c1", world.netns("c1"))));
-  REQUIRE(run_until(world.io, [&] { return std::filesystem::exists(world.bin / "began"); }));
-  callers.cancel();
+  cut_add(world, running);
   // The runtime's own DEL comes at once and waits its turn.
   REQUIRE(running.del("c1", world.netns("c1")));
   CHECK(world.count("one", "DEL") == 1);
+  CHECK(files(world.store.dir()) == 0);
+}
+
+TEST_CASE("what a DEL could not undo of an ADD that was cut, the next one does", "[cni]") {
+  Plain world;
+  world.script("one", "DEL", "[ -e $here/tried ] || { touch $here/tried; exit 1; }");
+  Running running(world);
+  cut_add(world, running);
+  REQUIRE(run_until(world.io, [&] { return running.manager.records().empty(); }));
+  CHECK(world.count("one", "DEL") == 2);
   CHECK(files(world.store.dir()) == 0);
 }
 
