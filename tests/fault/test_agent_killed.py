@@ -37,7 +37,7 @@ def test_twenty_kills_under_churn(node):
         "three pods that must not notice",
     )
     still = {name: container_status(found)["containerID"] for name, found in node.pods().items()}
-    address = node.services()["still"]["spec"]["clusterIP"]
+    address = node.cluster_ip("still")
     node.wait_for(lambda: node.fetch(f"http://{address}/hostname"), what="their Service answers")
     churn = Churn(node, dice)
     for round_number in range(KILLS):

@@ -31,7 +31,7 @@ def test_hundred_kills_under_churn_of_fifty_pods(node, faults):
     node.wait_for(lambda: len(ready()) == STILL + len(churn.wanted), 90, "the pods before the first kill")
     still = {name: container_status(found)["containerID"] for name, found in node.pods().items() if "still" in name}
     assert len(still) == STILL
-    address = node.services()["still"]["spec"]["clusterIP"]
+    address = node.cluster_ip("still")
     node.wait_for(lambda: node.fetch(f"http://{address}/hostname"), what="their Service answers")
     for number in range(KILLS):
         for _ in range(dice.randint(0, 2)):

@@ -47,12 +47,7 @@ def test_full_disk(node, small_disk, faults):
     faults.add()
     node.apply("late.yaml", pod("late"))
     words = ["No space left on device", "Waits:", "next try", "what to do"]
-
-    def told() -> bool:
-        text = node.explain("late")  # all of it at once: while it is tried again it waits for nothing
-        return all(word in text for word in words)
-
-    node.wait_for(told, what="explain names the full disk")
+    node.wait_for(lambda: node.explains("late", *words), what="explain names the full disk")
     node.apply("before.yaml", pod("before"))
     node.wait_gone("leaving")
     assert is_ready(node.pod("before"))

@@ -101,12 +101,8 @@ def test_a_call_that_keeps_failing_is_explained(node, faults, rpc):
     node.apply("pods.yaml", pod("broken"), pod("other"))
     node.wait_ready("other")
     node.wait_for(lambda: fault.hits >= 1, what=f"{rpc} of the pod")
-
-    def told() -> bool:
-        text = node.explain("broken")
-        return all(word in text for word in ["Waits:", "since", "injected: the disk is on fire", "what to do", "next try"])
-
-    node.wait_for(told, what=f"explain tells cause and time:\n{node.explain('broken')}")
+    words = ["Waits:", "since", "injected: the disk is on fire", "what to do", "next try"]
+    node.wait_for(lambda: node.explains("broken", *words), what=f"explain tells cause and time:\n{node.explain('broken')}")
     assert "injected: the disk is on fire" in node.agent.log_text()
     faults.add(fault.hits)
     fault.remove()
@@ -128,7 +124,7 @@ def test_calls_that_hang_delay_their_own_pod_alone(node, faults):
     assert time.monotonic() - start < 30
     for rpc, fault in injected.items():
         words = ["Under way:", f": {STEP[rpc]}, since", "what to do"]
-        node.wait_for(lambda: all(word in node.explain(name_of(rpc)) for word in words), 20, f"{rpc} is explained")
+        node.wait_for(lambda: node.explains(name_of(rpc), *words), 20, f"{rpc} is explained")
         fault.remove()
         faults.add()
     one_of_each(node, [name_of(rpc) for rpc in STARTING] + [f"other-{i}" for i in range(4)])
@@ -179,7 +175,7 @@ def test_ends_that_hang_are_explained_and_delay_nobody(node, faults):
     node.wait_ready("other")
     for rpc, fault in injected.items():
         words = [f": {STEP[rpc]}, since", "what to do"]
-        node.wait_for(lambda: all(word in node.explain(name_of(rpc)) for word in words), what=f"{rpc} is explained")
+        node.wait_for(lambda: node.explains(name_of(rpc), *words), what=f"{rpc} is explained")
         fault.remove()
         faults.add()
     node.wait_gone(*names, timeout=40)

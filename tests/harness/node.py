@@ -224,6 +224,11 @@ class Node:
         done = self.cli("explain", name, check=False)
         return done.stdout + done.stderr
 
+    def explains(self, name: str, *words: str) -> bool:
+        """Whether explain says all of these at one time."""
+        text = self.explain(name)
+        return all(word in text for word in words)
+
     # Waiting.
     def wait_for(self, condition, timeout: float = 20, what: str = ""):
         return wait_for(condition, timeout, what, every=0.08)
@@ -246,6 +251,10 @@ class Node:
 
     def wait_phase(self, name: str, phase: str, timeout: float = 20) -> dict:
         return self.wait_pod(name, lambda pod: pod["status"].get("phase") == phase, timeout, f"pod {name} {phase}")
+
+    def cluster_ip(self, name: str = "web") -> str:
+        """That of the Service, once it has one."""
+        return self.wait_for(lambda: self.services()[name]["spec"].get("clusterIP"), what=f"cluster IP of {name}")
 
     def wait_gone(self, *names: str, timeout: float = 30) -> None:
         self.wait_for(lambda: not set(names) & set(self.pods()), timeout, f"pods gone: {', '.join(names)}")

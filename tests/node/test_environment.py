@@ -127,8 +127,7 @@ def test_fields_and_resources(node):
 
 def test_service_variables_in_both_styles(node):
     node.apply("svc.yaml", service("my-db", {"name": "sql", "port": 5432}, {"name": "admin", "port": 81}))
-    node.wait_for(lambda: node.services()["my-db"]["spec"].get("clusterIP"), what="a cluster IP")
-    address = node.services()["my-db"]["spec"]["clusterIP"]
+    address = node.cluster_ip("my-db")
     node.apply(
         "env.yaml", pod("env", printing(env=[literal("URL", "pg://$(MY_DB_SERVICE_HOST):$(MY_DB_SERVICE_PORT)")]))
     )

@@ -91,7 +91,7 @@ def test_dns_policies(node):
 
 def test_service_names_resolve_inside_pods(node):
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
-    node.wait_for(lambda: node.services()["web"]["spec"].get("clusterIP"), what="a cluster IP")
+    node.cluster_ip()
     node.apply("pods.yaml", pod("web"), pod("client"))
     node.wait_ready("web", "client")
     node.wait_for(

@@ -205,7 +205,7 @@ def test_unready_pod_gets_no_traffic(node):
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
     node.wait_ready("good")
     node.wait_pod("bad", lambda found: container_status(found).get("started"))
-    address = node.wait_for(lambda: node.services()["web"]["spec"].get("clusterIP"), what="a cluster IP")
+    address = node.cluster_ip()
     node.wait_for(lambda: node.fetch(f"http://{address}/hostname").stdout == "good\n", what="the Service answers")
     assert {node.fetch(f"http://{address}/hostname").stdout for _ in range(8)} == {"good\n"}
     switch(node, "bad", "ready", "on")

@@ -83,12 +83,12 @@ def test_memory_limit_kills_and_says_so(node):
         ),
     )
     # The runtime is told of the exit and of its reason by two events, in either order.
-    node.wait_pod(
+    oom = node.wait_pod(
         "oom",
         lambda found: found["status"]["phase"] == "Failed"
         and container_status(found)["state"]["terminated"]["reason"] == "OOMKilled",
     )
-    assert container_status(node.pod("oom"))["state"]["terminated"]["exitCode"] == 137
+    assert container_status(oom)["state"]["terminated"]["exitCode"] == 137
     # Which process it was is told by the kernel's log alone.
     node.wait_for(lambda: "victim process: testapp, pid: " in node.explain("oom"), what="the kill is explained")
 

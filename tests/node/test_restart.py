@@ -48,7 +48,7 @@ def test_running_pods_are_adopted_untouched(node, signo):
     )
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
     node.wait_for(lambda: len(node.pods()) == 2 and all(map(is_ready, node.pods().values())), what="two ready pods")
-    ip = node.wait_for(lambda: node.services()["web"]["spec"].get("clusterIP"), what="a cluster IP")
+    ip = node.cluster_ip()
     before, tasks = identities(node), node.containerd.running_tasks()
     node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
     node.agent.process.stop(signo)

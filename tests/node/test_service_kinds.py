@@ -52,10 +52,6 @@ def backends(node, count: int, app: str = "web") -> set[str]:
     return node.wait_for(ready, 30, f"{count} pods of {app}")
 
 
-def address(node, name: str = "web") -> str:
-    return node.wait_for(lambda: node.services()[name]["spec"].get("clusterIP"), what=f"cluster IP of {name}")
-
-
 def answers(node, url: str, what: str, **options) -> str:
     return node.wait_for(lambda: node.fetch(url, **options).stdout.strip(), what=what)
 
@@ -94,7 +90,7 @@ def udp_client():
 def test_connections_spread_evenly(node, backend):
     names = backends(node, 3)
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
-    ip = address(node)
+    ip = node.cluster_ip()
     answers(node, f"http://{ip}/hostname", "the Service answers")
     count = 600
     script = (
@@ -230,7 +226,7 @@ def test_external_policy_local_without_local_endpoints_drops(node, backend, far_
     """A load balancer that still sends here has to take the silence for a dead node; the node's own are served."""
     node.apply("svc.yaml", far_service(externalTrafficPolicy="Local"))
     node.apply("slice.yaml", elsewhere(CLIENT_IP))
-    ip = address(node)
+    ip = node.cluster_ip()
     node.wait_for(lambda: became(node, f"http://{ip}/") == "answered", what="the ClusterIP has policy Cluster")
     outside = [f"http://{NODE_IP}:30111/", f"http://{EXTERNAL_IP}/", f"http://{VIP}/"]
     assert {url: became(node, url, outside=True) for url in outside} == dict.fromkeys(outside, "dropped")
@@ -253,7 +249,7 @@ def test_internal_policy_local_without_local_endpoints_drops(node, backend, far_
     node.wait_ready("client")
     node.apply("svc.yaml", far_service(internalTrafficPolicy="Local"))
     node.apply("slice.yaml", elsewhere(CLIENT_IP))
-    ip = address(node)
+    ip = node.cluster_ip()
     node_port = f"http://{NODE_IP}:30111/"
     node.wait_for(lambda: became(node, node_port) == "answered", what="the NodePort has policy Cluster")
     assert became(node, f"http://{ip}/") == "dropped"
@@ -285,7 +281,7 @@ def test_udp_client_moves_with_its_service_and_never_back(node, backend, udp_cli
         node.apply("svc.yaml", service("web", port, type="NodePort", selector={"app": app}))
 
     apply("one")
-    address(node)
+    node.cluster_ip()
     node.wait_for(lambda: node.dial("udp", NODE_IP, 30089, outside=True).stdout.startswith("one "), what="one answers")
     client = udp_client(node, NODE_IP, 30089)
     time.sleep(1)
@@ -310,7 +306,7 @@ def test_udp_client_of_a_frontend_that_went_gets_no_answer(node, backend, change
         node.apply("svc.yaml", service("web", {"port": number, "targetPort": 7001, "protocol": "UDP"}, selector={"app": "one"}))
 
     apply(7)
-    ip = address(node)
+    ip = node.cluster_ip()
     node.wait_for(lambda: node.dial("udp", ip, 7, outside=True).stdout.startswith("one "), what="the Service answers")
     client = udp_client(node, ip, 7)
     time.sleep(0.7)
@@ -328,7 +324,7 @@ def test_flows_straight_to_a_pod_are_left_alone(node, backend, udp_client):
     [one] = node.wait_ready("one")
     port = {"name": "u", "port": 7, "targetPort": 7001, "protocol": "UDP"}
     node.apply("svc.yaml", service("web", port, selector={"app": "one"}))
-    ip = address(node)
+    ip = node.cluster_ip()
     node.wait_for(lambda: node.dial("udp", ip, 7, outside=True).stdout.startswith("one "), what="the Service answers")
     client = udp_client(node, one["status"]["podIP"], 7001)
     time.sleep(0.5)

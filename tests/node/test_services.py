@@ -43,10 +43,6 @@ def backends(node, count: int, app: str = "web") -> list[dict]:
     )
 
 
-def address(node, name: str = "web") -> str:
-    return node.wait_for(lambda: node.services()[name]["spec"].get("clusterIP"), what=f"cluster IP of {name}")
-
-
 def seen(node, url: str, times: int = 16, **options) -> set[str]:
     return {node.fetch(url, **options).stdout.strip() for _ in range(times)}
 
@@ -55,7 +51,7 @@ def seen(node, url: str, times: int = 16, **options) -> set[str]:
 def test_cluster_ip_and_node_port_reach_every_pod(node):
     names = {found["metadata"]["name"] for found in backends(node, 2)}
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": "web", "nodePort": 30081}, type="NodePort"))
-    ip = address(node)
+    ip = node.cluster_ip()
     assert ipaddress.ip_address(ip) in ipaddress.ip_network(SERVICE_CIDR)
     node.wait_for(lambda: seen(node, f"http://{ip}/hostname") == names, what="both pods answer through the ClusterIP")
     assert seen(node, f"http://{NODE_IP}:30081/hostname") == names, "NodePort from the node"
@@ -68,7 +64,7 @@ def test_cluster_ip_and_node_port_reach_every_pod(node):
 def test_node_port_is_allocated_and_stays(node):
     backends(node, 1)
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}, type="NodePort"))
-    ip = address(node)
+    ip = node.cluster_ip()
     port = node.services()["web"]["spec"]["ports"][0]["nodePort"]
     assert 30000 <= port <= 32767
     node.agent.stop()
@@ -88,7 +84,7 @@ def test_named_ports_and_protocols(node):
             {"name": "udp", "port": 7, "targetPort": 7001, "protocol": "UDP"},
         ),
     )
-    ip = address(node)
+    ip = node.cluster_ip()
     node.wait_for(lambda: node.fetch(f"http://{ip}/hostname").stdout.startswith("web-"), what="the first port")
     for protocol in ("tcp", "udp"):
         node.wait_for(lambda: "hello" in node.dial(protocol, ip, 7).stdout, what=f"the port of {protocol}")
@@ -102,7 +98,7 @@ def test_udp_follows_a_replaced_pod(node):
         service("web", {"port": 7, "targetPort": 7001, "protocol": "UDP", "nodePort": 30082}, type="NodePort"),
     )
     node.wait_ready("one")
-    address(node)
+    node.cluster_ip()
     node.wait_for(
         lambda: node.dial("udp", NODE_IP, 30082, outside=True).stdout.startswith("one "), what="the first pod answers"
     )
@@ -118,14 +114,14 @@ def test_udp_follows_a_replaced_pod(node):
 def test_session_affinity_keeps_a_client_at_one_pod(node):
     backends(node, 3)
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}, sessionAffinity="ClientIP"))
-    ip = address(node)
+    ip = node.cluster_ip()
     node.wait_for(lambda: node.fetch(f"http://{ip}/hostname"), what="the Service answers")
     assert len(seen(node, f"http://{ip}/hostname")) == 1
 
 
 def test_service_without_endpoints_rejects_at_once(node, mode):
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080, "nodePort": 30083}, type="NodePort"))
-    ip = address(node)
+    ip = node.cluster_ip()
     missing = "has no endpoints" if mode == "iptables" else f"{ip} . tcp . 80"
     node.wait_for(lambda: missing in rules(node, mode), what="the reject rule")
     # The ClusterIP from the node: a client beyond it would wait for an ICMP answer that the kernel's rate limit may drop.
@@ -139,7 +135,7 @@ def test_service_without_endpoints_rejects_at_once(node, mode):
 def test_pod_reaches_itself_through_its_service(node):
     [web] = backends(node, 1)
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
-    ip = address(node)
+    ip = node.cluster_ip()
     name = web["metadata"]["name"]
     node.wait_for(
         lambda: node.exec(name, "timeout", "2", "wget", "-qO-", f"http://{ip}/hostname").stdout.strip() == name, what="hairpin"
@@ -153,7 +149,7 @@ def test_source_address_is_kept_inside_and_masqueraded_from_outside(node):
     node.apply("client.yaml", pod("client"))
     node.wait_ready("client")
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080, "nodePort": 30084}, type="NodePort"))
-    ip = address(node)
+    ip = node.cluster_ip()
     node.wait_for(lambda: node.fetch(f"http://{ip}/client"), what="the Service answers")
     inside = node.exec("client", "wget", "-qO-", f"http://{ip}/client").stdout
     assert inside.startswith(node.pod("client")["status"]["podIP"] + ":"), "a pod keeps its address"
@@ -166,7 +162,7 @@ def test_rules_have_the_names_that_others_know(node):
     """Chain names are a hash of namespace/name:port and protocol, as upstream makes them (reference/proxy.md 5)."""
     [web] = backends(node, 1)
     node.apply("svc.yaml", service("web", {"name": "http", "port": 80, "targetPort": 8080}))
-    address(node)
+    node.cluster_ip()
 
     def chain(prefix: str, text: str) -> str:
         return prefix + base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()[:16]
@@ -188,7 +184,7 @@ def test_foreign_rules_are_left_alone(node):
     try:
         backends(node, 1)
         node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
-        ip = address(node)
+        ip = node.cluster_ip()
         node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
         assert re.search(r"-A PREROUTING -p tcp .*--dport 9 -j RETURN", node.rules())
     finally:
@@ -200,7 +196,7 @@ def test_base_chains_and_table_are_those_of_upstream(node):
     """reference/proxy.md 21; and the nft tool, which others list the rules with, reads all that we write."""
     backends(node, 1)
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}, sessionAffinity="ClientIP"))
-    ip = address(node)
+    ip = node.cluster_ip()
     node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
     listed = node.nft_rules()
     for hook in (
@@ -218,7 +214,7 @@ def test_base_chains_and_table_are_those_of_upstream(node):
 def test_changing_the_mode_takes_the_other_modes_rules_away(node):
     backends(node, 1)
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
-    ip = address(node)
+    ip = node.cluster_ip()
     node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
     node.agent.stop()
     node.agent.flags += ["--proxy-mode", "iptables"]
@@ -235,7 +231,7 @@ def test_changing_the_mode_takes_the_other_modes_rules_away(node):
 def test_flushed_rules_come_back(node, mode):
     backends(node, 1)
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
-    ip = address(node)
+    ip = node.cluster_ip()
     node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
     if mode == "nftables":
         node.network.run("nft", "flush", "ruleset")
@@ -253,7 +249,7 @@ def test_flushed_rules_come_back(node, mode):
 def test_removed_service_and_removed_pods_leave_no_rule(node, mode):
     backends(node, 2)
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}))
-    ip = address(node)
+    ip = node.cluster_ip()
     node.wait_for(lambda: node.fetch(f"http://{ip}/"), what="the Service answers")
     node.remove("svc.yaml")
     node.wait_for(
@@ -277,7 +273,7 @@ def test_headless_and_external_name_have_no_rules(node):
         },
         service("web", {"port": 80, "targetPort": 8080}),
     )
-    address(node)
+    node.cluster_ip()
     node.wait_for(lambda: "default/web" in node.rules(), what="the ordinary Service's rules")
     assert "default/none" not in node.rules() and "default/ext" not in node.rules()
 
@@ -285,9 +281,9 @@ def test_headless_and_external_name_have_no_rules(node):
 def test_explicit_cluster_ip_and_clash(node):
     wanted = "10.97.1.2"
     node.apply("svc.yaml", service("web", {"port": 80, "targetPort": 8080}, clusterIP=wanted))
-    assert address(node) == wanted
+    assert node.cluster_ip() == wanted
     node.apply("z-clash.yaml", service("clash", {"port": 80}, clusterIP=wanted))
     node.wait_for(
         lambda: wanted in node.agent.log_text() and "clash" in node.agent.log_text(), what="the log names the clash"
     )
-    assert address(node) == wanted
+    assert node.cluster_ip() == wanted
